@@ -1,0 +1,285 @@
+"""FHIR's envelopes: a Bundle is opened, each resource in it handed on unread, so that a bad one costs only itself."""
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from adapters.contract import Arrival, Resource
+from adapters.errors import SourceMalformed
+from adapters.findings import Finding
+
+__all__ = ["Entry", "Page", "finding_of_status", "head_of", "open_bundle", "open_page", "worst"]
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNSALVAGEABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
+
+
+class _Search(msgspec.Struct, gc=False):
+    mode: str = ""
+
+
+class _Response(msgspec.Struct, gc=False):
+    status: str = ""
+
+
+class Entry(msgspec.Struct, rename="camel"):
+    """An entry of a Bundle; `resource` is empty where there is none."""
+
+    full_url: str | None = None
+    resource: msgspec.Raw = msgspec.Raw(b"")
+    search: _Search | None = None
+    response: _Response | None = None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status in a `batch-response`; 0 where it can't be read."""
+        code = (self.response.status if self.response else "")[:3]
+        return int(code) if code.isascii() and code.isdigit() else 0
+
+
+class _Link(msgspec.Struct, gc=False):
+    relation: str = ""
+    url: str = ""
+
+
+class _Bundle(msgspec.Struct, rename="camel"):
+    resource_type: str
+    type: str = ""
+    total: int | None = None
+    link: list[_Link] | None = None
+    entry: list[Entry] | None = None
+
+
+class _Issue(msgspec.Struct, gc=False):
+    severity: str = ""
+    code: str = ""
+
+
+class _Outcome(msgspec.Struct, rename="camel"):
+    issue: list[_Issue] | None = None
+
+
+class Head(msgspec.Struct, rename="camel", gc=False):
+    """What a resource says that it is."""
+
+    resource_type: str = ""
+    id: str = ""
+
+
+_BUNDLE: Final = msgspec.json.Decoder(_Bundle)
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_OUTCOME: Final = msgspec.json.Decoder(_Outcome)
+_HEAD: Final = msgspec.json.Decoder(Head)
+
+_SEVERITIES: Final = frozenset({"fatal", "error", "warning", "information"})
+_CODES: Final = frozenset(
+    """
+    invalid structure required value invariant security login unknown expired forbidden suppressed processing
+    not-supported duplicate multiple-matches not-found deleted too-long code-invalid extension too-costly business-rule
+    conflict transient lock-error no-store exception timeout incomplete throttled informational
+    """.split()  # noqa: SIM905 - they read better as words
+)
+"""http://hl7.org/fhir/R4/valueset-issue-type.html: only these are repeated: any other is the source's own."""
+_PARTIAL: Final = frozenset({"incomplete", "timeout", "throttled", "too-costly"})
+
+_FINDINGS: Final = {finding: rank for rank, finding in enumerate(Finding)}
+
+
+def worst(*findings: Finding) -> Finding:
+    """The one that says least about what there is."""
+    return max(findings, key=_FINDINGS.__getitem__)
+
+
+def finding_of_status(status: int) -> Finding:
+    """What a status inside a Bundle means."""
+    if 200 <= status < 300:  # noqa: PLR2004 - the classes of HTTP
+        return Finding.ANSWERED
+    return {401: Finding.REFUSED, 403: Finding.REFUSED, 429: Finding.BUSY, 0: Finding.MALFORMED}.get(
+        status, Finding.FAILED
+    )
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a search, opened.
+
+    Attributes:
+        resources: what came, as it came.
+        matches: entries that count towards `total`.
+        urls: their `fullUrl`s: a server that pages badly gives the same one twice.
+        total: what the server says there is, where it says so.
+        next: the link to the next page, where there is one.
+        finding: ANSWERED, or what an OperationOutcome in the page says.
+        notes: its severities and codes.
+    """
+
+    resources: list[Resource]
+    matches: int
+    urls: set[str]
+    total: int | None
+    next: str | None
+    finding: Finding
+    notes: tuple[str, ...]
+
+
+def head_of(resource: "bytes | msgspec.Raw") -> Head:
+    """Type and id of a resource; empty where it can't be read."""
+    try:
+        return _HEAD.decode(resource)
+    except UNREADABLE:
+        return Head()
+
+
+def open_bundle(body: bytes) -> _Bundle:
+    """Open a Bundle.
+
+    Raises:
+        SourceMalformed: it is not JSON, or anything but a Bundle.
+    """
+    try:
+        bundle = _BUNDLE.decode(body)
+    except UNREADABLE:
+        try:
+            bundle = _salvage(body)
+        except UNSALVAGEABLE:
+            raise SourceMalformed("its answer is not a FHIR Bundle in JSON") from None
+    if bundle.resource_type != "Bundle":
+        raise SourceMalformed("its answer is not a FHIR Bundle in JSON")
+    return bundle
+
+
+def _salvage(body: bytes) -> _Bundle:
+    """Open a Bundle that holds text which is no Unicode, such as `"\\ud83d"`, leaving out only what holds it.
+
+    Some systems cut text between the halves of an emoji. The standard decoder takes that, and is not asked otherwise.
+    """
+    whole = json.loads(body, parse_float=Decimal, parse_constant=_refuse)
+    for entry in whole["entry"]:
+        try:
+            _ENCODER.encode(entry)
+        except UnicodeEncodeError:
+            entry.pop("resource", None)
+            entry.pop("fullUrl", None)
+    return _BUNDLE.decode(_ENCODER.encode(whole))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = False) -> Page:
+    """Open one page of a search.
+
+    Args:
+        body: of the answer.
+        arrival: what its hits are.
+        depth: nesting that is taken; a deeper resource is left out, and the page is TRUNCATED.
+        all_count: every entry counts towards `total`, whatever its mode, as in `$everything`.
+
+    Raises:
+        SourceMalformed: it is not a searchset.
+    """
+    if b"OperationOutcome" in body and (alone := _outcome_alone(body)):
+        return alone
+    bundle = open_bundle(body)
+    entries = bundle.entry or []
+    page = Page(
+        resources=[],
+        matches=0,
+        urls=set(),
+        total=bundle.total,
+        next=next((link.url for link in bundle.link or () if link.relation == "next"), None),
+        finding=Finding.ANSWERED,
+        notes=(),
+    )
+    suspicious = b"OperationOutcome" in body
+    deep = _deeper_than(body, depth)
+    empty = 0
+    for entry in entries:
+        mode = entry.search.mode if entry.search else ""
+        resource = entry.resource
+        if mode == "outcome" or (suspicious and head_of(resource).resource_type == "OperationOutcome"):
+            _hear(page, resource)
+            continue
+        if all_count or mode != "include":
+            page.matches += 1
+            if entry.full_url:
+                page.urls.add(entry.full_url)
+        if not memoryview(resource):
+            empty += 1
+        elif deep and _deeper_than(bytes(resource), depth):
+            _tell(page, Finding.TRUNCATED, f"a resource nested deeper than {depth}")
+        else:
+            included = mode == "include"
+            page.resources.append(Resource(resource, Arrival.INCLUDED if included else arrival, entry.full_url))
+    if empty:
+        _tell(page, Finding.TRUNCATED, f"{empty} entries without a readable resource")
+    return page
+
+
+def _outcome_alone(body: bytes) -> Page | None:
+    """A whole answer that is an OperationOutcome instead of a Bundle."""
+    if head_of(body).resource_type != "OperationOutcome":
+        return None
+    page = Page(resources=[], matches=0, urls=set(), total=None, next=None, finding=Finding.ANSWERED, notes=())
+    _hear(page, body)
+    if page.finding is Finding.ANSWERED:
+        raise SourceMalformed("its answer is an OperationOutcome, not a Bundle")
+    return page
+
+
+def _hear(page: Page, outcome: "bytes | msgspec.Raw") -> None:
+    """Take what an OperationOutcome says: severity and code, never a word of it."""
+    try:
+        issues = _OUTCOME.decode(outcome).issue or ()
+    except UNREADABLE:
+        _tell(page, Finding.TRUNCATED, "an OperationOutcome that can't be read")
+        return
+    for issue in issues:
+        severity = issue.severity if issue.severity in _SEVERITIES else "error"
+        code = issue.code if issue.code in _CODES else "unknown code"
+        finding = Finding.ANSWERED
+        if severity in {"fatal", "error"}:
+            finding = Finding.FAILED
+        elif code in _PARTIAL:
+            finding = Finding.TRUNCATED
+        elif code == "suppressed":
+            finding = Finding.WITHHELD_BY_SOURCE
+        _tell(page, finding, f"{severity}: {code}")
+
+
+def _tell(page: Page, finding: Finding, note: str) -> None:
+    page.finding = worst(page.finding, finding)
+    if note not in page.notes:
+        page.notes += (note,)
+
+
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+
+def _deeper_than(body: bytes, depth: int) -> bool:
+    """Whether JSON is nested deeper than `depth`, without parsing it.
+
+    Taking away every `{}` and `[]` takes away one level. Brackets inside strings can only make it look deeper, so
+    strings are taken out, which is slower, only where it does.
+    """
+    brackets = body.translate(None, _NOT_BRACKETS)
+    return _levels_above(brackets, depth) and _levels_above(
+        _STRING.sub(b"", body).translate(None, _NOT_BRACKETS), depth
+    )
+
+
+def _levels_above(brackets: bytes, depth: int) -> bool:
+    for _ in range(depth):
+        fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not fewer:
+            return False
+        if len(fewer) == len(brackets):
+            return True
+        brackets = fewer
+    return bool(brackets)

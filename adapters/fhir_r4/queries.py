@@ -1,0 +1,90 @@
+"""The searches, built with fhirpy and encoded here.
+
+fhirpy's own transport is never used: it opens a connection for each call, follows links to other hosts, puts bodies in
+messages, and drops warnings. Only the parameters that its builder makes are taken.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from fhirpy import AsyncFHIRClient
+
+__all__ = ["NHS_NUMBER_SYSTEM", "Queries", "Query", "patient_parameter"]
+
+NHS_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
+
+_COUNT = 500
+"""Entries a page: as many as a server will give, since pages come one after the other. Servers cap it as they like."""
+
+_BY_SUBJECT = frozenset({"AdverseEvent", "SupplyRequest"})
+_BY_PATIENT = frozenset(
+    """
+    Account AllergyIntolerance Appointment AppointmentResponse AuditEvent Basic BodyStructure CarePlan CareTeam
+    ChargeItem Claim ClaimResponse ClinicalImpression Communication CommunicationRequest Composition Condition
+    Consent Contract Coverage CoverageEligibilityRequest CoverageEligibilityResponse DetectedIssue Device
+    DeviceRequest DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference Encounter EpisodeOfCare
+    ExplanationOfBenefit FamilyMemberHistory Flag Goal GuidanceResponse ImagingStudy Immunization
+    ImmunizationEvaluation ImmunizationRecommendation Invoice List MeasureReport Media MedicationAdministration
+    MedicationDispense MedicationRequest MedicationStatement MolecularSequence NutritionOrder Observation Person
+    Procedure Provenance QuestionnaireResponse RelatedPerson RequestGroup RiskAssessment ServiceRequest Specimen
+    SupplyDelivery Task VisionPrescription
+    """.split()  # noqa: SIM905 - they read better as words
+)
+"""The R4 types with a search parameter `patient`; those of `_BY_SUBJECT` have only `subject`."""
+
+
+def patient_parameter(resource_type: str, listed: frozenset[str]) -> str | None:
+    """The parameter that searches this type by patient, or None if there is none.
+
+    Args:
+        resource_type: a FHIR R4 type.
+        listed: the search parameters that the server lists for it; empty if it doesn't say.
+    """
+    if listed:
+        return next((name for name in ("patient", "subject") if name in listed), None)
+    if resource_type in _BY_PATIENT:
+        return "patient"
+    return "subject" if resource_type in _BY_SUBJECT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One search: its type, and its parameters as a query string, which is a form too."""
+
+    type: str
+    form: str
+
+
+class Queries:
+    """Builds the searches for one server."""
+
+    def __init__(self, base_url: str) -> None:
+        self._client = AsyncFHIRClient(base_url)
+
+    def patients(self, numbers: Iterable[str]) -> Query:
+        """Every local record that has one of these NHS numbers."""
+        return self._search("Patient", identifier=",".join(f"{NHS_NUMBER_SYSTEM}|{number}" for number in numbers))
+
+    def record(self, resource_type: str, parameter: str, local_id: str, includes: frozenset[str]) -> Query:
+        """Everything of one type in one local record.
+
+        Args:
+            resource_type: what to search.
+            parameter: `patient` or `subject`.
+            local_id: of the Patient at this server.
+            includes: the server's `searchInclude`: the Medication of a prescription is taken along where that can be.
+        """
+        reference = local_id if parameter == "patient" else f"Patient/{local_id}"
+        medication = f"{resource_type}:medication"
+        include = {"_include": medication} if medication in includes else {}
+        return self._search(resource_type, **{parameter: reference}, **include)
+
+    def by_id(self, resource_type: str, ids: Sequence[str]) -> Query:
+        """The resources of one type with these ids."""
+        return self._search(resource_type, _id=",".join(ids))
+
+    def _search(self, resource_type: str, **parameters: Any) -> Query:
+        search = self._client.resources(resource_type).search(**parameters, _count=_COUNT)
+        return Query(resource_type, urlencode(search.params, doseq=True))

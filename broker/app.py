@@ -1,0 +1,204 @@
+"""The broker as one application: every room opened in order, and closed in the opposite one."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from adapters.contract import Adapter
+from adapters.kinds import load_kind
+from adapters.transport import Transport
+from broker.auth import Authenticator, Issuer, Refusals
+from broker.errors import ConfigurationError, JournalUnavailable
+from broker.identity import FileIdentity, IdentityService, NoIdentity
+from broker.journal import Journal
+from broker.keys import Keys
+from broker.lookup import Limits, LookupService
+from broker.objections import ObjectionIndex
+from broker.registry import Registry
+from broker.settings import IssuerSettings, Settings
+from broker.store import open_store
+from broker.surfaces import add_surfaces, rooms
+from broker.surfaces.callers import record_outstanding
+from broker.surfaces.operations import Operation, forwarding_logger, log, log_to_stderr, take_over
+from policies import Policies
+from policies.values import PolicyError
+
+__all__ = [
+    "create_app",
+    "identity_service",
+    "issuers",
+    "load_policies",
+    "node_name",
+    "open_journal",
+    "running",
+    "serve",
+]
+
+_GRACE: Final = 2.0
+"""Seconds beyond the deadline that requests and lookups have to end when the service stops."""
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The application, not started. Its start raises `ConfigurationError` for whatever stops it."""
+    app = web.Application()
+    app[rooms.SETTINGS] = settings
+    add_surfaces(app)
+    app.cleanup_ctx.append(_rooms)
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """The service, listening while inside; gives the address at which it does (of the port given where it was 0).
+
+    Raises:
+        ConfigurationError: the configuration has a fault, or somebody else listens there.
+    """
+    log_to_stderr()
+    runner = web.AppRunner(
+        create_app(settings),
+        handler_cancellation=True,
+        access_log=None,
+        logger=forwarding_logger("aiohttp.server"),
+        shutdown_timeout=settings.lookup.deadline + _GRACE,
+    )
+    await runner.setup()
+    try:
+        listen = settings.server.listen
+        try:
+            await web.TCPSite(runner, listen.host, listen.port).start()
+        except OSError as error:
+            words = f"[server] listen: can't listen there ({error.strerror}): write another address"
+            raise ConfigurationError(settings.file, words) from None
+        port = runner.addresses[0][1]
+        yield f"http://{type(listen)(listen.host, port)}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; then end in order."""
+    take_over()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as address:
+        log(Operation.STARTED, listening=address)
+        await stop.wait()
+        log(Operation.STOPPING)
+    log(Operation.STOPPED)
+
+
+async def _rooms(app: web.Application) -> AsyncIterator[None]:
+    """Open every room. What fails half way closes those that were open already."""
+    settings = app[rooms.SETTINGS]
+    async with AsyncExitStack() as house:
+        registry = Registry.load(settings.organisations.directory, settings=settings)
+        policies = load_policies(settings)
+        identity = identity_service(settings)
+        authenticator = Authenticator(issuers(settings, registry), settings.server.public_url)
+        await house.enter_async_context(authenticator)
+        keys = Keys.open(settings.audit.keys)
+        journal = await open_journal(settings, keys)
+        house.push_async_callback(journal.close)
+        store = await open_store(settings.store.url)
+        house.push_async_callback(store.dispose)
+        objections = await house.enter_async_context(ObjectionIndex(store, keys, max_age=settings.objections.max_age))
+        transport = await house.enter_async_context(Transport(connections=settings.lookup.connections))
+        lookups = LookupService(
+            registry=registry,
+            policies=policies,
+            identity=identity,
+            objections=objections,
+            journal=journal,
+            keys=keys,
+            adapters=_adapters(registry, transport),
+            limits=Limits(
+                deadline=settings.lookup.deadline,
+                practices_if_unknown=settings.lookup.practices_if_unknown,
+                concurrency=settings.lookup.concurrency,
+                grace=settings.lookup.deadline + _GRACE,
+            ),
+        )
+        house.push_async_callback(lookups.close)
+
+        refusals = Refusals()
+        house.push_async_callback(record_outstanding, journal, refusals)
+        app[rooms.REGISTRY] = registry
+        app[rooms.POLICIES] = policies
+        app[rooms.AUTHENTICATOR] = authenticator
+        app[rooms.JOURNAL] = journal
+        app[rooms.OBJECTIONS] = objections
+        app[rooms.REFUSALS] = refusals
+        app[rooms.LOOKUPS] = lookups
+        for notice in policies.notices:
+            log(Operation.NOTICE, message=notice)
+        yield
+
+
+def _adapters(registry: Registry, transport: Transport) -> dict[str, Adapter]:
+    """The adapter of each source of each live organisation, by the source's name."""
+    sources = [each.source for organisation in registry.live for each in organisation.sources]
+    return {source.name: load_kind(source.kind)(source, transport) for source in sources}
+
+
+def load_policies(settings: Settings) -> Policies:
+    """The policy set that the configuration names. Raises `ConfigurationError`."""
+    try:
+        return Policies.load(settings.policies.directory)
+    except PolicyError as fault:
+        raise ConfigurationError(fault.file, fault.message, line=fault.line) from None
+
+
+def identity_service(settings: Settings) -> IdentityService:
+    """The identity service that the configuration names, checked. Raises `ConfigurationError`."""
+    if settings.identity.kind == "none" or settings.identity.directory is None:
+        return NoIdentity()
+    identity = FileIdentity(settings.identity.directory)
+    identity.check()
+    return identity
+
+
+def issuers(settings: Settings, registry: Registry) -> list[Issuer]:
+    """Everybody whose tokens count: the operator's issuers, then each organisation's."""
+    operator = [_issuer(each, None, settings.file) for each in settings.issuers]
+    return [
+        *operator,
+        *(
+            _issuer(each.issuer, each.ods_code, each.file)
+            for each in registry.organisations.values()
+            if each.issuer is not None
+        ),
+    ]
+
+
+def node_name() -> str:
+    """This machine, as records of the journal name it."""
+    return (
+        "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in socket.gethostname()) or "node"
+    )
+
+
+async def open_journal(settings: Settings, keys: Keys) -> Journal:
+    """The journal, opened for writing by this process. Raises `ConfigurationError` where it can't be."""
+    try:
+        return await Journal.open(settings.audit.directory, keys, node=node_name())
+    except JournalUnavailable as fault:
+        raise ConfigurationError(settings.audit.directory, fault.message) from None
+
+
+def _issuer(declared: IssuerSettings, organisation: str | None, file: object) -> Issuer:
+    return Issuer(
+        iss=declared.iss,
+        organisation=organisation,
+        jwks_url=declared.jwks_url,
+        jwks_file=declared.jwks_file,
+        demo=declared.demo,
+        declared_in=str(file),
+    )

@@ -1,0 +1,11 @@
+"""`python -m broker.demo`: a reply of `POST /lookups` on standard input, as a readable record on standard output."""
+
+import json
+import sys
+
+from broker.demo.show import show_lookup
+
+reply = json.load(sys.stdin)
+if "error" in reply:
+    sys.exit(f"{reply['error']['code']}: {reply['error']['message']}")
+sys.stdout.write(show_lookup(reply) + "\n")

@@ -1,0 +1,50 @@
+"""What patients of the demo world have said no to, written into the register by its own rules before the start."""
+
+from broker.app import open_journal
+from broker.demo.world import OBJECTIONS
+from broker.demo.world.files import OPERATOR_ISSUER
+from broker.keys import Keys
+from broker.objections import Actor, ObjectionRegister, Status
+from broker.settings import Settings
+from broker.store import open_store
+
+__all__ = ["record_objections"]
+
+
+async def record_objections(settings: Settings) -> None:
+    """Record each objection, and decide it where the story says so; what is there already is left as it is."""
+    lead = settings.objections.lead_controller or ""
+    nurse = _actor("Nurse C Example", "RJ1", "https://ehr.rj1.example", role="nurse", role_code="R8001", care=True)
+    officer = _actor("P Example", lead, OPERATOR_ISSUER, role="privacy-officer", role_code="R0001", care=False)
+    keys = Keys.open(settings.audit.keys)
+    journal = await open_journal(settings, keys)
+    try:
+        store = await open_store(settings.store.url)
+        try:
+            register = ObjectionRegister(store, keys, journal, lead_controller=lead)
+            for objector in OBJECTIONS:
+                if await register.list(officer, patient=objector.nhs_number):
+                    continue
+                made = await register.record(
+                    nurse, patient=objector.nhs_number, asked_by=objector.asked_by, effect_explained=True
+                )
+                if objector.status != Status.RECEIVED:
+                    await register.decide(officer, made.id, status=objector.status, reason=objector.reason or None)
+        finally:
+            await store.dispose()
+    finally:
+        await journal.close()
+
+
+def _actor(name: str, organisation: str, issuer: str, *, role: str, role_code: str, care: bool) -> Actor:
+    return Actor(
+        issuer=issuer,
+        subject=f"demo-{role}",
+        name=name,
+        organisation=organisation,
+        role=role,
+        operator=issuer == OPERATOR_ISSUER,
+        care=care,
+        role_code=role_code,
+        client="broker-demo",
+    )

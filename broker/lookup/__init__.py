@@ -1,0 +1,5 @@
+"""What happens to one request? Plan, fan-out, guard, screen, merge. This room knows no HTTP and no database."""
+
+from broker.lookup.service import Limits, Lookup, LookupService
+
+__all__ = ["Limits", "Lookup", "LookupService"]

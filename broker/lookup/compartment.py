@@ -1,0 +1,66 @@
+"""Which elements of a resource say whose it is: FHIR R4 Patient compartment, `CompartmentDefinition/patient`.
+
+An author, an asserter or a participant is not the one whose record it is: those elements are not here, although the
+compartment lists some of them.
+"""
+
+from collections.abc import Mapping
+
+__all__ = ["ABOUT", "PARTICIPANTS", "SUBJECT"]
+
+SUBJECT: Mapping[str, str] = {
+    "AllergyIntolerance": "patient",
+    "CarePlan": "subject",
+    "CareTeam": "subject",
+    "ClinicalImpression": "subject",
+    "Communication": "subject",
+    "CommunicationRequest": "subject",
+    "Composition": "subject",
+    "Condition": "subject",
+    "Consent": "patient",
+    "DetectedIssue": "patient",
+    "Device": "patient",
+    "DeviceRequest": "subject",
+    "DeviceUseStatement": "subject",
+    "DiagnosticReport": "subject",
+    "DocumentManifest": "subject",
+    "DocumentReference": "subject",
+    "Encounter": "subject",
+    "EpisodeOfCare": "patient",
+    "FamilyMemberHistory": "patient",
+    "Flag": "subject",
+    "Goal": "subject",
+    "ImagingStudy": "subject",
+    "Immunization": "patient",
+    "ImmunizationEvaluation": "patient",
+    "ImmunizationRecommendation": "patient",
+    "List": "subject",
+    "MeasureReport": "subject",
+    "Media": "subject",
+    "MedicationAdministration": "subject",
+    "MedicationDispense": "subject",
+    "MedicationRequest": "subject",
+    "MedicationStatement": "subject",
+    "NutritionOrder": "patient",
+    "Observation": "subject",
+    "Procedure": "subject",
+    "QuestionnaireResponse": "subject",
+    "RelatedPerson": "patient",
+    "RequestGroup": "subject",
+    "RiskAssessment": "subject",
+    "ServiceRequest": "subject",
+    "Specimen": "subject",
+    "SupplyDelivery": "patient",
+    "SupplyRequest": "deliverTo",
+    "Task": "for",
+    "VisionPrescription": "patient",
+}
+"""Type, then the element that names the patient."""
+
+PARTICIPANTS: Mapping[str, tuple[str, str]] = {
+    "Appointment": ("participant", "actor"),
+}
+"""Types whose patient is one of several participants: the list element and the reference in it."""
+
+ABOUT: frozenset[str] = frozenset({"focus", "donor"})
+"""Elements that say whom the finding is about: another patient there takes the resource, not the reference."""

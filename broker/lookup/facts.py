@@ -1,0 +1,195 @@
+"""What merging needs of a released resource, taken before its dicts are freed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from policies.values import Coding
+
+__all__ = ["RECORDED", "Fact", "fact_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One recorded allergy, medication, condition, immunisation or procedure.
+
+    Attributes:
+        kind: `allergy`, `medication`, `condition`, `immunisation` or `procedure`.
+        reference: `Type/id`, the broker's.
+        source: name of the source.
+        where: the organisation as the row names it.
+        codes: of the thing itself.
+        words: what the source calls it.
+        qualifiers: what must agree, None where it is not said.
+        none_known: an allergy record that says there are none: of which kind (`""` for all kinds).
+        current: not resolved, inactive or refuted.
+        nature: for an allergen, its FHIR categories (`medication`, `food` ...), empty where not said.
+    """
+
+    kind: str
+    reference: str
+    source: str
+    where: str
+    codes: frozenset[Coding]
+    words: str
+    qualifiers: tuple[str | None, ...] = ()
+    none_known: str | None = None
+    current: bool = True
+    nature: frozenset[str] = frozenset()
+
+
+Medications = Callable[[str], Mapping[str, Any] | None]
+"""Gives the Medication that a literal reference points to."""
+
+_SNOMED = "http://snomed.info/sct"
+_NONE_KNOWN: Mapping[Coding, str] = {
+    (_SNOMED, "716186003"): "",  # No known allergy
+    (_SNOMED, "409137002"): "medication",  # No known drug allergy
+    (_SNOMED, "429625007"): "food",  # No known food allergy
+    (_SNOMED, "428607008"): "environment",  # No known environmental allergy
+}
+_CODED = {
+    "AllergyIntolerance": ("allergy", "code"),
+    "Condition": ("condition", "code"),
+    "Immunization": ("immunisation", "vaccineCode"),
+    "MedicationDispense": ("medication", "medicationCodeableConcept"),
+    "MedicationRequest": ("medication", "medicationCodeableConcept"),
+    "MedicationStatement": ("medication", "medicationCodeableConcept"),
+    "Procedure": ("procedure", "code"),
+}
+
+
+RECORDED = frozenset(_CODED)
+"""Types that record a fact which may stand, or be contradicted, elsewhere."""
+
+
+def fact_of(
+    type_: str, data: Mapping[str, Any], reference: str, origin: tuple[str, str], medications: Medications
+) -> Fact | None:
+    """The fact that a released resource of one of the types `RECORDED` records; None for one entered in error.
+
+    Args:
+        type_: FHIR type.
+        data: the resource, before it is rewritten.
+        reference: the broker's `Type/id`.
+        origin: name of the source, and the organisation as links and contradictions name it.
+        medications: what came with it.
+    """
+    coded = _CODED[type_]
+    if data.get("status") == "entered-in-error" or _status(data, "verificationStatus") == "entered-in-error":
+        return None
+    kind, element = coded
+    concept = data.get(element)
+    medication: Mapping[str, Any] = {}
+    if kind == "medication" and not isinstance(concept, dict):
+        medication = _medication(data, medications)
+        concept = medication.get("code")
+    if not isinstance(concept, dict):
+        return None
+    codes = _codes(concept)
+    none_known = (
+        next((_NONE_KNOWN[code] for code in sorted(codes) if code in _NONE_KNOWN), None) if kind == "allergy" else None
+    )
+    current = (
+        _status(data, "clinicalStatus") not in ("resolved", "inactive", "remission")
+        and _status(data, "verificationStatus") != "refuted"
+    )
+    nature = data.get("category") if kind == "allergy" else None
+    return Fact(
+        kind=kind,
+        reference=reference,
+        source=origin[0],
+        where=origin[1],
+        codes=codes,
+        words=_words(concept),
+        qualifiers=_qualifiers(kind, data, medication),
+        none_known=none_known,
+        current=current,
+        nature=frozenset(n for n in nature if isinstance(n, str)) if isinstance(nature, list) else frozenset(),
+    )
+
+
+def _qualifiers(kind: str, data: Mapping[str, Any], medication: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """What must agree beside the code: date first for what happens on a day."""
+    if kind == "immunisation":
+        protocol = _first(data.get("protocolApplied"))
+        dose = protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString"))
+        return (_day(data.get("occurrenceDateTime")), None if dose is None else str(dose), _key(data.get("site")))
+    if kind == "procedure":
+        period = data.get("performedPeriod")
+        when = data.get("performedDateTime", period.get("start") if isinstance(period, dict) else None)
+        return (_day(when), _key(_first(data.get("bodySite"))))
+    if kind == "condition":
+        return (_key(_first(data.get("bodySite"))),)
+    if kind == "medication":
+        dosage = _first(data.get("dosageInstruction", data.get("dosage")))
+        ingredient = _first(medication.get("ingredient"))
+        return (_ratio(ingredient.get("strength")), _key(medication.get("form")), _key(dosage.get("route")))
+    return ()
+
+
+def _medication(data: Mapping[str, Any], medications: Medications) -> Mapping[str, Any]:
+    reference = data.get("medicationReference")
+    literal = reference.get("reference") if isinstance(reference, dict) else None
+    if not isinstance(literal, str):
+        return {}
+    if literal.startswith("#"):
+        for inner in data.get("contained") or ():
+            if isinstance(inner, dict) and inner.get("id") == literal[1:]:
+                return inner
+        return {}
+    return medications(literal) or {}
+
+
+def _first(value: Any) -> Mapping[str, Any]:
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, dict) else {}
+
+
+def _codes(concept: Any) -> frozenset[Coding]:
+    codings = concept.get("coding") if isinstance(concept, dict) else None
+    return frozenset(
+        (coding["system"], coding["code"])
+        for coding in (codings if isinstance(codings, list) else ())
+        if isinstance(coding, dict) and isinstance(coding.get("system"), str) and isinstance(coding.get("code"), str)
+    )
+
+
+def _key(concept: Any) -> str | None:
+    """A concept as something to compare: its first code, else its words."""
+    codes = sorted(_codes(concept))
+    if codes:
+        return "|".join(codes[0])
+    text = concept.get("text") if isinstance(concept, dict) else None
+    return text.strip().casefold() if isinstance(text, str) else None
+
+
+def _ratio(strength: Any) -> str | None:
+    if not isinstance(strength, dict):
+        return None
+    parts = [strength.get("numerator"), strength.get("denominator")]
+    return "/".join(f"{p.get('value')} {p.get('code', p.get('unit'))}" if isinstance(p, dict) else "" for p in parts)
+
+
+def _day(value: Any) -> str | None:
+    return value[:10] if isinstance(value, str) and len(value) >= len("YYYY-MM-DD") else None
+
+
+def _status(data: Mapping[str, Any], element: str) -> str | None:
+    """The code of a status element, which binds to one system of its own."""
+    coding = _first(_first(data.get(element)).get("coding"))
+    code = coding.get("code")
+    return code if isinstance(code, str) else None
+
+
+def _words(concept: Mapping[str, Any]) -> str:
+    if isinstance(concept.get("text"), str):
+        return str(concept["text"])
+    return next(
+        (
+            c["display"]
+            for c in concept.get("coding") or ()
+            if isinstance(c, dict) and isinstance(c.get("display"), str)
+        ),
+        "",
+    )

@@ -1,0 +1,354 @@
+"""How do we know that it is the right patient?
+
+Nothing that a source returns is believed until it is shown to be about this patient. A source's Patient counts as
+theirs when it carries a number of the identity set and the same date of birth; everything else must name that Patient
+in the element that says whose it is (`compartment`). A source that answers about somebody else loses everything it
+sent. A mother named in a child's record costs a reference, at most the resource. Names, sex and gender are never used
+to match.
+"""
+
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.contract import Arrival, Identity
+from broker.lookup.compartment import ABOUT, PARTICIPANTS, SUBJECT
+from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
+
+__all__ = ["Guarded", "Target", "Targets", "WrongPatient", "guard"]
+
+Target = tuple[str, str]
+"""(type, the source's id)."""
+
+PAUSE = 16
+"""Resources between two pauses, where one costs a few microseconds."""
+
+_LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([^/?#\s]+)(?:/_history/[^/?#\s]+)?")
+
+
+class WrongPatient(Exception):
+    """The source answered about somebody else: nothing of it may be used.
+
+    Attributes:
+        birth_date: it knows the number, with another date of birth.
+    """
+
+    def __init__(self, *, birth_date: bool = False) -> None:
+        super().__init__("the source answered about somebody else")
+        self.birth_date = birth_date
+
+
+class NoBirthDate(Exception):
+    """The source's Patient has the number and no date of birth: it can't be told whose it is."""
+
+
+class Targets:
+    """What the references of one source point to.
+
+    A reference is local if it is relative, the `fullUrl` of an entry of the answer, or below one of the source's own
+    addresses. Anything else is somewhere else, and is None.
+    """
+
+    __slots__ = ("_bases", "_full_urls", "_known")
+
+    def __init__(self, items: Iterable[Item], bases: Sequence[str]) -> None:
+        self._bases = tuple(base.rstrip("/") + "/" for base in bases)
+        self._full_urls: dict[str, Target | None] = {}
+        self._known: dict[str, Target | None] = {}
+        for item in items:
+            if item.full_url:
+                target = (item.type, item.id)
+                # One address for two things is no address.
+                if self._full_urls.setdefault(item.full_url, target) != target:
+                    self._full_urls[item.full_url] = None
+
+    def of(self, reference: str) -> Target | None:
+        """The target of a literal reference, or None where it is not at this source (or contained)."""
+        try:
+            return self._known[reference]
+        except KeyError:
+            target = self._known[reference] = self._resolve(reference)
+            return target
+
+    def _resolve(self, reference: str) -> Target | None:
+        if reference in self._full_urls:
+            return self._full_urls[reference]
+        tail = reference
+        for base in self._bases:
+            if reference.startswith(base):
+                tail = reference[len(base) :]
+                break
+        match = _LITERAL.fullmatch(tail)
+        return (match[1], match[2]) if match else None
+
+
+@dataclass(slots=True)
+class Guarded:
+    """What was shown to be about this patient.
+
+    Attributes:
+        items: about the patient, or of a type that belongs to nobody; a type and id stand once.
+        patients: the source's own records of this patient.
+        targets: what references point to.
+        unusable: types of resources that must say whose they are and don't.
+        notes: for the row.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    patients: list[Item] = field(default_factory=list)
+    targets: Targets = field(default_factory=lambda: Targets((), ()))
+    unusable: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def guard(items: Sequence[Item], identity: Identity, bases: Sequence[str]) -> Generator[None, None, Guarded]:
+    """Keep what is about this patient, pausing between resources.
+
+    Args:
+        items: all that the source gave.
+        identity: whose record was asked for.
+        bases: the source's `base_url` and `link_bases`.
+
+    Raises:
+        WrongPatient: the source answered about somebody else.
+        NoBirthDate: its Patient has the number, and no date of birth.
+    """
+    guarded = Guarded(targets=Targets(items, bases))
+    own = _own_patients(items, identity, guarded)
+    judge = _Judge(identity, own, guarded.targets)
+    seen: set[Target] = set()
+    for n, item in enumerate(items):
+        if not n % PAUSE:
+            yield
+        target = (item.type, item.id)
+        if item.type == "Patient" or target in seen:
+            continue
+        seen.add(target)
+        element = SUBJECT.get(item.type)
+        participants = PARTICIPANTS.get(item.type)
+        if element is not None:
+            belongs = judge.subject(item.data.get(element), item.data)
+        elif participants is not None:
+            belongs = judge.participants(item.data.get(participants[0]), participants[1], item.data)
+        else:
+            belongs = True
+        if "contained" in item.data:
+            judge.contained(item)
+        if not belongs:
+            guarded.unusable.append(item.type)
+        elif judge.others(item, element):
+            guarded.items.append(item)
+    return guarded
+
+
+def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -> set[str]:
+    """The ids of the source's records of this patient."""
+    own: dict[str, Item] = {}
+    for item in items:
+        if item.type != "Patient":
+            continue
+        if _is_theirs(item.data, identity, guarded.notes):
+            own.setdefault(item.id, item)
+        elif item.arrival is Arrival.PATIENT:
+            raise WrongPatient
+    guarded.patients = list(own.values())
+    return set(own)
+
+
+def _is_theirs(patient: Mapping[str, Any], identity: Identity, notes: list[str]) -> bool:
+    """Whether a Patient is this patient; raises where it is another one in this patient's place."""
+    identifiers = patient.get("identifier")
+    numbers = [entry for entry in identifiers if isinstance(entry, dict)] if isinstance(identifiers, list) else []
+    numbers = [entry for entry in numbers if entry.get("system") in NHS_NUMBER_SYSTEMS]
+    if not any(_digits(entry) in identity.numbers for entry in numbers):
+        return False
+    for entry in numbers:
+        period = entry.get("period")
+        ended = isinstance(period, dict) and "end" in period
+        if _digits(entry) not in identity.numbers and entry.get("use") != "old" and not ended:
+            raise WrongPatient
+    born = patient.get("birthDate")
+    if not isinstance(born, str) or not born:
+        raise NoBirthDate
+    if born == identity.birth_date:
+        return True
+    if len(born) < len(identity.birth_date) and identity.birth_date.startswith(born + "-"):
+        notes.append("its date of birth is partial, and agrees")
+        return True
+    raise WrongPatient(birth_date=True)
+
+
+def _digits(identifier: Mapping[str, Any]) -> str:
+    value = identifier.get("value")
+    return value.replace(" ", "").replace("-", "") if isinstance(value, str) else ""
+
+
+class _Judge:
+    """Judges the references of a source's resources against the ids of its records of this patient."""
+
+    def __init__(self, identity: Identity, own: set[str], targets: Targets) -> None:
+        self._identity = identity
+        self._own = own
+        self._targets = targets
+        self._ours: set[str] = set()
+        """Literals known to name this patient."""
+        self._fine: set[str] = set()
+        """Literals known to name no other patient."""
+
+    def subject(self, value: Any, data: Mapping[str, Any]) -> bool:
+        """Whether the element that says whose it is names this patient; False where it says nothing usable."""
+        if value.__class__ is dict and value.get("reference") in self._ours and "identifier" not in value:
+            return True
+        stated = value if isinstance(value, list) else [value]
+        verdicts = [self._names_patient(one, data) for one in stated]  # all of them: any may be another patient
+        return all(verdicts)
+
+    def participants(self, entries: Any, actor: str, data: Mapping[str, Any]) -> bool:
+        """Whether this patient is among the participants; raises where only other patients are."""
+        said = [
+            self._names_patient(entry.get(actor), data, among_others=True)
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, dict)
+        ]
+        if True in said:
+            return True
+        if False in said:
+            raise WrongPatient
+        return False
+
+    def contained(self, item: Item) -> None:
+        """Guard contained resources by the same table; one that doesn't say whose it is belongs to its container."""
+        for inner in item.data.get("contained") or ():
+            if not isinstance(inner, dict):
+                continue
+            element = SUBJECT.get(str(inner.get("resourceType")))
+            if element is not None and element in inner:
+                self.subject(inner[element], item.data)
+
+    def others(self, item: Item, subject: str | None) -> bool:
+        """Remove every further mention of another patient; False where the finding is about that patient."""
+        foreign = False
+        for element, _, reference in item.references:
+            if element == subject or "reference" not in reference:
+                continue
+            literal = reference["reference"]
+            if literal in self._fine:
+                continue
+            if literal.startswith("#"):
+                if not self._is_foreign_contained(literal, item.data):
+                    continue
+            else:
+                target = self._targets.of(literal)
+                if target is None:
+                    if "Patient" not in literal and reference.get("type") != "Patient":
+                        continue
+                elif target[0] != "Patient" or target[1] in self._own:
+                    self._fine.add(literal)
+                    continue
+            if element in ABOUT:
+                return False
+            reference.clear()
+            foreign = True
+        if item.numbers and any(_digits(number) != self._identity.numbers[0] for _, number in item.numbers):
+            if any(element in ABOUT and _digits(n) not in self._identity.numbers for element, n in item.numbers):
+                return False
+            _remove_numbers(item.data, self._identity.numbers[0])
+            foreign = True
+        if foreign:
+            contained = item.data.get("contained")
+            if isinstance(contained, list):
+                item.data["contained"] = [inner for inner in contained if not self._is_other_patient(inner)]
+            prune(item.data)
+        return True
+
+    def _names_patient(self, value: Any, data: Mapping[str, Any], *, among_others: bool = False) -> bool | None:
+        """True: this patient. None: nothing usable. Another patient raises, or is False among other participants."""
+        if not isinstance(value, dict):
+            return None
+        verdicts: list[bool | None] = []
+        identifier = value.get("identifier")
+        if isinstance(identifier, dict) and identifier.get("system") in NHS_NUMBER_SYSTEMS:
+            verdicts.append(_digits(identifier) in self._identity.numbers)
+        literal = value.get("reference")
+        if isinstance(literal, str):
+            verdicts.append(self._points_at_patient(literal, value, data))
+        if False in verdicts:
+            if among_others:
+                return False
+            raise WrongPatient
+        return True if True in verdicts else None
+
+    def _points_at_patient(self, literal: str, reference: Mapping[str, Any], data: Mapping[str, Any]) -> bool | None:
+        if literal.startswith("#"):
+            inner = _contained(data, literal)
+            if inner is None or inner.get("resourceType") != "Patient":
+                return None
+            return True if _contained_is_theirs(inner, self._identity) else None
+        target = self._targets.of(literal)
+        if target is None:
+            return False if "Patient" in literal or reference.get("type") == "Patient" else None
+        if target[0] != "Patient":
+            return None
+        if target[1] in self._own:
+            self._ours.add(literal)
+            return True
+        return False
+
+    def _is_foreign_contained(self, literal: str, data: Mapping[str, Any]) -> bool:
+        inner = _contained(data, literal)
+        return inner is not None and self._is_other_patient(inner)
+
+    def _is_other_patient(self, inner: Any) -> bool:
+        if not isinstance(inner, dict) or inner.get("resourceType") != "Patient":
+            return False
+        try:
+            return not _contained_is_theirs(inner, self._identity)
+        except WrongPatient:
+            return True
+
+
+def _contained(data: Mapping[str, Any], literal: str) -> Mapping[str, Any] | None:
+    for inner in data.get("contained") or ():
+        if isinstance(inner, dict) and "#" + str(inner.get("id")) == literal:
+            return inner
+    return None
+
+
+def _contained_is_theirs(patient: Mapping[str, Any], identity: Identity) -> bool:
+    """Whether a contained Patient is this patient. It may leave out the date of birth, but not contradict it."""
+    try:
+        return _is_theirs(patient, identity, [])
+    except NoBirthDate:
+        return True
+
+
+def _remove_numbers(node: Any, keep: str) -> None:
+    """Take out every NHS number but the one asked for, with the reference that carries it."""
+    if isinstance(node, list):
+        for inner in node:
+            _remove_numbers(inner, keep)
+    elif isinstance(node, dict):
+        carried = node.get("identifier", node)
+        if (
+            isinstance(carried, dict)
+            and carried.get("system") in NHS_NUMBER_SYSTEMS
+            and "value" in carried
+            and _digits(carried) != keep
+        ):
+            node.clear()
+            return
+        for inner in node.values():
+            _remove_numbers(inner, keep)
+
+
+def prune(node: Any) -> bool:
+    """Remove what is empty, all the way up: FHIR has no empty objects or lists. True where nothing is left."""
+    if isinstance(node, dict):
+        for key in [key for key, value in node.items() if value.__class__ in (dict, list) and prune(value)]:
+            del node[key]
+        return not node
+    if isinstance(node, list):
+        node[:] = [value for value in node if not (value.__class__ in (dict, list) and prune(value))]
+        return not node
+    return False

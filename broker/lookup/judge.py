@@ -1,0 +1,272 @@
+"""One source's answer, judged: read, guarded, screened, released; and the row that says what is known of it."""
+
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from adapters.contract import Identity, Resource
+from broker.lookup.facts import Fact
+from broker.lookup.fanout import Answer
+from broker.lookup.guard import Guarded, NoBirthDate, WrongPatient, guard
+from broker.lookup.ids import Ids
+from broker.lookup.pace import paced
+from broker.lookup.plan import Ask
+from broker.lookup.reading import Item, read
+from broker.lookup.release import Hiding, Origin, release
+from broker.lookup.rows import STATUS_OF, category_row, row_status, worst
+from broker.lookup.screen import Scope, Screened, screen
+from broker.lookup.values import CategoryRow, Entry, Row, Status
+from policies import Policies
+from policies.values import Reader, Reason, Sight
+
+__all__ = ["RUNS_EXCLUDED", "Judge", "Judged"]
+
+RUNS_EXCLUDED = "What can't be told apart from a service that is never shared is left out here."
+"""Said of such an organisation for every patient, whether or not anything was left out."""
+
+MoreReader = Callable[[Sequence[str]], Awaitable[list[Resource]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What one source comes to.
+
+    Attributes:
+        row: final, as the journal has it: with its places.
+        entries: released, in a fixed order.
+        facts: what merging needs of them.
+        patient: the source's own Patient of this patient; None where it gave none.
+        hiding: how much was hidden in it.
+        wrong_birth_date: it knows the number, with another date of birth.
+        wrong_patient: it answered about somebody else.
+    """
+
+    row: Row
+    entries: tuple[Entry, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    patient: Mapping[str, Any] | None = None
+    hiding: Hiding = Hiding.NOTHING
+    wrong_birth_date: bool = False
+    wrong_patient: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges the answers of one lookup, each by itself.
+
+    Attributes:
+        policies: what decides.
+        reader: on whose state.
+        identity: whose record.
+        id_key: for the ids of this node.
+        patient_id: of the one Patient.
+        today: for exclusions.
+        label: what `meta.source` and links say of a row where places are hidden.
+    """
+
+    policies: Policies
+    reader: Reader
+    identity: Identity
+    id_key: bytes
+    patient_id: str
+    today: date
+    label: Callable[[Row], Row]
+
+    async def judge(self, ask: Ask, answer: Answer, hiding: Hiding, *, labels: bool, more: MoreReader) -> Judged:
+        """Judge what one source gave.
+
+        Args:
+            ask: what it was asked.
+            answer: what it gave.
+            hiding: how much must not show, as far as is known.
+            labels: the reader is bound by a restriction found at the source.
+            more: reads what lacks, at the source.
+        """
+        items, unreadable = await paced(read(answer.resources))
+        if any(resource_type == "Patient" for resource_type in unreadable):
+            return self._whole(ask, answer, Status.MALFORMED, "its Patient can't be read")
+        try:
+            guarded = await self._guard(ask, items)
+            scope, lost = self._scope(ask, answer)
+            screened = await self._screen(guarded, scope, final=False)
+            if screened.lacks:
+                further, failed = await paced(read(await more(screened.lacks)))
+                items.extend(further)
+                unreadable.extend(failed)
+                guarded = await self._guard(ask, items)
+                screened = await self._screen(guarded, scope, final=True)
+        except WrongPatient as wrong:
+            judged = self._whole(ask, answer, Status.WRONG_PATIENT, "it answered about somebody else")
+            return replace(judged, wrong_patient=True, wrong_birth_date=wrong.birth_date)
+        except NoBirthDate:
+            return self._whole(ask, answer, Status.MALFORMED, "its Patient has no date of birth")
+        if labels and _is_restricted(guarded.patients, self.policies):
+            hiding = Hiding.PLACES
+        if lost is not None:
+            screened = Screened()
+        return await self._release(ask, answer, guarded, screened, hiding, unreadable, lost)
+
+    async def _guard(self, ask: Ask, items: list[Item]) -> Guarded:
+        source = ask.registered.source
+        return await paced(guard(items, self.identity, (source.base_url, *source.link_bases)))
+
+    async def _screen(self, guarded: Guarded, scope: Scope, *, final: bool) -> Screened:
+        return await paced(screen(guarded, self.policies.tables, scope, self._see, final=final))
+
+    def _see(
+        self, questions: frozenset[tuple[str, frozenset[str]]]
+    ) -> Mapping[tuple[str, frozenset[str]], Sight | None]:
+        asked = list(questions)
+        decisions = self.policies.may_see(self.reader, asked)
+        return {
+            question: decision.sight
+            if decision.permitted
+            else Sight.WITHHOLD
+            if decision.reason is Reason.LABEL
+            else None
+            for question, decision in zip(asked, decisions, strict=True)
+        }
+
+    def _scope(self, ask: Ask, answer: Answer) -> tuple[Scope, Status | None]:
+        """What is screened for; and where nothing may be released, because what decides is not whole, the status."""
+        tables = self.policies.tables
+        runs_excluded = bool(ask.organisation.excluded_services)
+        scope = Scope(
+            asked=frozenset(ask.asked),
+            offered=ask.offered,
+            excluded=tables.excluded_codings(self.today),
+            runs_excluded=runs_excluded,
+        )
+        if answer.not_found:
+            return scope, None
+        statuses = []
+        for one in tables.context - tables.by_reference:
+            finding = answer.findings.get(one)
+            if finding is None:
+                statuses.append(answer.failure or Status.MALFORMED)
+            elif finding in STATUS_OF and runs_excluded:
+                statuses.append(STATUS_OF[finding])
+        return scope, worst(statuses) if statuses else None
+
+    async def _release(
+        self,
+        ask: Ask,
+        answer: Answer,
+        guarded: Guarded,
+        screened: Screened,
+        hiding: Hiding,
+        unreadable: Sequence[str],
+        lost: Status | None,
+    ) -> Judged:
+        source = ask.name
+        shown = self.label(ask.row) if hiding is Hiding.PLACES else ask.row
+        ids = Ids(self.id_key, self.identity.numbers[0], hidden=hiding is Hiding.PLACES)
+        patient = guarded.patients[0].data if guarded.patients else None
+        entries, facts = await paced(
+            release(
+                screened.kept,
+                out=screened.out,
+                targets=guarded.targets,
+                origin=Origin(
+                    source=source,
+                    label=shown.service_type if hiding is Hiding.PLACES else source,
+                    organisation=None if hiding is Hiding.PLACES else ask.organisation.ods_code,
+                ),
+                ids=ids,
+                patient_id=self.patient_id,
+                hiding=hiding,
+                order={name: rank for rank, name in enumerate(self.policies.tables.categories)},
+                where=shown.name,
+            )
+        )
+        unusable = [*unreadable, *guarded.unusable]
+        row = self._row(ask, answer, screened, patient if lost is None else None, unusable, lost)
+        notes = [*answer.notes, *guarded.notes]
+        if unusable:
+            notes.append(f"{len(unusable)} resource{'s' if len(unusable) > 1 else ''} could not be read or used")
+        if ask.organisation.excluded_services:
+            notes.append(RUNS_EXCLUDED)
+        return Judged(
+            row=replace(row, notes=tuple(notes)),
+            entries=tuple(entries),
+            facts=tuple(facts),
+            patient=patient,
+            hiding=hiding,
+        )
+
+    def _row(
+        self,
+        ask: Ask,
+        answer: Answer,
+        screened: Screened,
+        patient: Mapping[str, Any] | None,
+        unusable: Collection[str],
+        lost: Status | None,
+    ) -> Row:
+        """The row of a source that was not lost as a whole by its guard."""
+        counts = dict.fromkeys(ask.row.categories, 0)
+        # The one Patient stands for what the source's Patient says: its fields are released there alone.
+        if patient is not None and "demographics" in counts:
+            counts["demographics"] = 1
+        if patient is not None and "gp-registration" in counts:
+            counts["gp-registration"] = int("generalPractitioner" in patient)
+        for one in screened.kept:
+            for name in one.categories:
+                if name in counts:
+                    counts[name] += 1
+        categories = {}
+        for name, resources in counts.items():
+            if name not in ask.asked:
+                categories[name] = CategoryRow(status=Status.NOT_PROVIDED)
+            elif answer.not_found:
+                unknown = Status.PATIENT_NOT_FOUND if ask.registered_practice else Status.NO_RECORD_FOUND
+                categories[name] = CategoryRow(status=unknown)
+            elif lost is not None:
+                categories[name] = CategoryRow(status=lost)
+            else:
+                categories[name] = category_row(
+                    self.policies.tables.types_of(name),
+                    answer.findings,
+                    resources=resources,
+                    unusable=unusable,
+                    withheld=name in screened.withheld,
+                    cut=answer.failure or Status.MALFORMED,
+                )
+        return _timed(
+            replace(
+                ask.row,
+                categories=categories,
+                status=row_status(categories),
+                resources=sum(1 for one in screened.kept if one.categories),
+            ),
+            answer,
+        )
+
+    def _whole(self, ask: Ask, answer: Answer, status: Status, note: str) -> Judged:
+        """A source that lost everything it sent."""
+        return Judged(row=failed_row(ask, status, answer, (note,)))
+
+
+def failed_row(ask: Ask, status: Status, answer: Answer | None, notes: tuple[str, ...] = ()) -> Row:
+    """The row of a source that failed as a whole: every category asked of it takes the failure."""
+    categories = {
+        name: CategoryRow(status=status if name in ask.asked else Status.NOT_PROVIDED) for name in ask.row.categories
+    }
+    row = replace(ask.row, categories=categories, status=row_status(categories), notes=notes)
+    return _timed(row, answer) if answer is not None else row
+
+
+def _timed(row: Row, answer: Answer) -> Row:
+    retry = None if answer.retry_after is None else math.ceil(answer.retry_after)
+    return replace(row, elapsed_ms=round(answer.elapsed * 1000), retry_after_s=retry)
+
+
+def _is_restricted(patients: Sequence[Item], policies: Policies) -> bool:
+    """A source's own Patient says R or V: where the patient is seen must not show."""
+    for item in patients:
+        coded = item.security
+        if coded and not policies.tables.labels_of(coded).isdisjoint({"R", "V"}):
+            return True
+    return False

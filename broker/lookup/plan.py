@@ -1,0 +1,313 @@
+"""Who is asked for what? Decide first, ask second: an organisation that may not answer is not asked."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from broker.auth import Caller
+from broker.errors import (
+    BrokerError,
+    OrganisationNotTakingPart,
+    OwnRecord,
+    PurposeNotPermitted,
+    RelationshipNeeded,
+    RoleNotPermitted,
+)
+from broker.identity import Person
+from broker.lookup.rows import worst
+from broker.lookup.values import CategoryRow, Query, Row, Status
+from broker.registry import Organisation, RegisteredSource, Registry
+from policies import Policies
+from policies.values import Decision, Objection, Reader, Reason, SourceState
+
+__all__ = ["Ask", "Permission", "Plan", "make_plan", "permit"]
+
+_REFUSALS: Mapping[Reason | None, type[BrokerError]] = {
+    Reason.ORGANISATION_NOT_TAKING_PART: OrganisationNotTakingPart,
+    Reason.PURPOSE_NOT_PERMITTED: PurposeNotPermitted,
+    Reason.RELATIONSHIP_NEEDED: RelationshipNeeded,
+}
+_NORMAL = frozenset({"N"})
+_OF_THE_PATIENT = frozenset({"demographics", "gp-registration"})
+"""Categories that are answered by the one Patient, in the row of its origin alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """That this reader may look this patient up, and what of them.
+
+    Attributes:
+        reader: the state that policies decide on.
+        asked: categories asked that the role may see, in the order of the interface.
+        not_permitted: every category that the role may not see, asked or not.
+        policies: ids of those that determined it.
+    """
+
+    reader: Reader
+    asked: tuple[str, ...]
+    not_permitted: tuple[str, ...]
+    policies: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One source that is asked.
+
+    Attributes:
+        organisation: whose it is.
+        registered: the source.
+        offered: every category that it offers, asked or not.
+        asked: those of the asked categories that it offers.
+        row: its row so far, `waiting`.
+        registered_practice: the source is the patient's own practice: not to know them is a finding.
+    """
+
+    organisation: Organisation
+    registered: RegisteredSource
+    offered: frozenset[str]
+    asked: tuple[str, ...]
+    row: Row
+    registered_practice: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the source, as in ids and the journal."""
+        return self.registered.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Who is asked, and the rows of those who are not.
+
+    Attributes:
+        asks: in the order of the rows.
+        settled: rows that are final already.
+        origin: name of the source whose Patient gives the one Patient what the identity service does not; None where
+            none does.
+        objection: a whole objection stands.
+        policies: ids of those that determined it.
+    """
+
+    asks: tuple[Ask, ...]
+    settled: tuple[Row, ...]
+    origin: str | None
+    objection: bool
+    policies: frozenset[str] = field(default_factory=frozenset)
+
+    def rows(self) -> tuple[Row, ...]:
+        """Every row, those asked as `waiting`, in the fixed order."""
+        return in_order([*self.settled, *(ask.row for ask in self.asks)])
+
+
+def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows in the fixed order of every reply: the identity service, then sources by name, then rows of none."""
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (
+                row.service_type != "identity",
+                row.source is None,
+                row.organisation or "",
+                row.source or "",
+            ),
+        )
+    )
+
+
+def permit(caller: Caller, query: Query, registry: Registry, policies: Policies, today: date) -> Permission:
+    """Whether this reader may look up this patient at all, and which categories.
+
+    Raises:
+        Forbidden: a leaf of it says why not.
+    """
+    if caller.own_number is not None and caller.own_number == query.nhs_number:
+        raise OwnRecord
+    requester = caller.requester
+    organisation = registry.organisations.get(requester.organisation)
+    reader = Reader(
+        role=policies.role_of(requester.role_system, requester.role_code),
+        purpose=requester.purpose,
+        relationship=caller.relationship.basis if caller.relationship else None,
+        taking_part=organisation is not None and organisation.live and organisation.in_date(today),
+    )
+    decision = policies.may_ask(reader)
+    if not decision.permitted:
+        raise _REFUSALS.get(decision.reason, RoleNotPermitted)
+    every = policies.tables.categories
+    seen = policies.may_see(reader, [(name, _NORMAL) for name in every])
+    permitted = {name for name, one in zip(every, seen, strict=True) if one.permitted}
+    asked = tuple(
+        name for name in every if name in permitted and (query.categories is None or name in query.categories)
+    )
+    if not asked:
+        raise RoleNotPermitted
+    return Permission(
+        reader=reader,
+        asked=asked,
+        not_permitted=tuple(name for name in every if name not in permitted),
+        policies=frozenset(decision.policies).union(*(one.policies for one in seen if one.permitted)),
+    )
+
+
+def make_plan(
+    permission: Permission,
+    caller: Caller,
+    person: Person,
+    standing: Objection,
+    registry: Registry,
+    policies: Policies,
+    *,
+    practices_if_unknown: int,
+    today: date,
+) -> Plan:
+    """Who is asked for what, and the rows of those who are not.
+
+    Args:
+        permission: what this reader may.
+        caller: who asks.
+        person: what the identity service says.
+        standing: the patient's objection.
+        registry: who takes part.
+        policies: what decides.
+        practices_if_unknown: the most GP practices asked where nobody names the registered one.
+        today: for agreements.
+    """
+    own = caller.requester.organisation
+    practice = person.practice or caller.registered_practice
+    organisations, practice_row = _in_scope(registry, practice, person, practices_if_unknown)
+    states = [
+        SourceState(agreement=one.in_date(today), own=one.ods_code == own, objection=standing) for one in organisations
+    ]
+    decisions = policies.may_answer(permission.reader, states)
+    objection = standing in (Objection.UPHELD, Objection.UNDECIDED)
+
+    origin = _origin(organisations, decisions, own) if person.status is None else None
+    asks: list[Ask] = []
+    settled: list[Row] = []
+    for organisation, decision in zip(organisations, decisions, strict=True):
+        for registered in organisation.sources:
+            names = _categories_of_row(permission.asked, person, origin, registered)
+            offered = _offered(organisation, registered, policies)
+            if not decision.permitted:
+                out = Status.WITHHELD if objection and organisation.ods_code != own else Status.AGREEMENT_LAPSED
+                settled.append(_settled(organisation, registered, names, out))
+                continue
+            asked = tuple(name for name in names if name in offered)
+            row = _row(organisation, registered, names, Status.WAITING)
+            if asked:
+                asks.append(
+                    Ask(
+                        organisation=organisation,
+                        registered=registered,
+                        offered=offered,
+                        asked=asked,
+                        row=row,
+                        registered_practice=organisation.ods_code == practice,
+                    )
+                )
+            else:
+                settled.append(_settled(organisation, registered, names, Status.NOT_PROVIDED))
+    if practice_row:
+        clinical = tuple(name for name in permission.asked if name not in _OF_THE_PATIENT)
+        settled.append(_practice_row(clinical, Status.WITHHELD if objection else Status.PRACTICE_NOT_ASKED))
+    if person.status is not None:
+        settled.append(_identity_row(person, permission.asked, withheld=objection))
+    return Plan(
+        asks=tuple(sorted(asks, key=lambda ask: ask.name)),
+        settled=tuple(settled),
+        origin=origin,
+        objection=objection,
+        policies=permission.policies.union(*(one.policies for one in decisions)),
+    )
+
+
+def _in_scope(registry: Registry, practice: str | None, person: Person, most: int) -> tuple[list[Organisation], bool]:
+    """Every live organisation; of GP practices the registered one. And whether a row must say that none was asked."""
+    others = [one for one in registry.live if one.service_type != "gp-practice"]
+    practices = list(registry.practices)
+    if practice is not None:
+        named = [one for one in practices if one.ods_code == practice]
+        return [*others, *named], not named
+    if not practices:
+        return others, False
+    if len(practices) <= most and person.restricted != "yes":
+        return [*others, *practices], False
+    return others, True
+
+
+def _origin(organisations: Sequence[Organisation], decisions: Sequence[Decision], own: str) -> str | None:
+    """Without an identity service, the reader's own organisation's Patient says the rest of the one Patient."""
+    for organisation, decision in zip(organisations, decisions, strict=True):
+        if organisation.ods_code == own and decision.permitted and organisation.sources:
+            return organisation.sources[0].name
+    return None
+
+
+def _categories_of_row(
+    asked: Sequence[str], person: Person, origin: str | None, registered: RegisteredSource
+) -> tuple[str, ...]:
+    """The categories that stand in a source's row: those of the patient only where the one Patient comes from it."""
+    if person.status is not None or (origin is not None and registered.name != origin):
+        return tuple(name for name in asked if name not in _OF_THE_PATIENT)
+    return tuple(asked)
+
+
+def _offered(organisation: Organisation, registered: RegisteredSource, policies: Policies) -> frozenset[str]:
+    """What a source offers: as its manifest says, else all but what only some kinds of service have."""
+    if registered.categories is not None:
+        return frozenset(registered.categories)
+    tables = policies.tables
+    return frozenset(tables.categories) - tables.only_offered | tables.offered_by(organisation.service_type)
+
+
+def _row(organisation: Organisation, registered: RegisteredSource, names: Iterable[str], status: Status) -> Row:
+    return Row(
+        source=registered.name,
+        organisation=organisation.ods_code,
+        name=organisation.name,
+        service_type=organisation.service_type,
+        status=status,
+        categories={name: CategoryRow(status=status) for name in names},
+        currency=registered.currency,
+    )
+
+
+def _settled(organisation: Organisation, registered: RegisteredSource, names: Iterable[str], status: Status) -> Row:
+    return _row(organisation, registered, names, status)
+
+
+def _practice_row(names: Iterable[str], status: Status) -> Row:
+    return Row(
+        source=None,
+        organisation=None,
+        name="The patient's GP practice",
+        service_type="gp-practice",
+        status=status,
+        categories={name: CategoryRow(status=status) for name in names},
+    )
+
+
+def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool) -> Row:
+    """The identity service's row: it was asked whatever the categories; its own status where none of them is its."""
+    own = Status.WITHHELD if withheld else Status(person.status or Status.NOT_PROVIDED)
+    categories: dict[str, CategoryRow] = {}
+    if "demographics" in asked:
+        shown = own is Status.ANSWERED
+        categories["demographics"] = CategoryRow(status=own, resources=int(shown))
+    if "gp-registration" in asked:
+        known = own is Status.ANSWERED and person.practice is not None
+        status = own if known or own is not Status.ANSWERED else Status.NO_RECORD_FOUND
+        categories["gp-registration"] = CategoryRow(status=status, resources=int(known))
+    return Row(
+        source="identity",
+        organisation=None,
+        name="Identity service",
+        service_type="identity",
+        status=worst(row.status for row in categories.values()) if categories else own,
+        categories=categories,
+        resources=int(own is Status.ANSWERED and bool(categories)),
+        elapsed_ms=person.elapsed_ms,
+    )
+
+
+Clock = Callable[[], date]

@@ -1,0 +1,212 @@
+"""What came, read: each resource decoded alone, and everything in it that judging needs, collected in one walk.
+
+A resource that can't be decoded costs itself. Numbers stay as they were written (`0.010` is not `0.01`). Narrative is
+taken out here, once: it repeats in prose what structure may have to hide (FHIR R4, Narrative).
+"""
+
+import copy
+from collections.abc import Generator, Iterable
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from adapters.contract import Arrival, Resource
+from policies.values import Coding
+
+__all__ = ["NHS_NUMBER_SYSTEMS", "Item", "Reference", "read"]
+
+NHS_NUMBER_SYSTEMS = frozenset({
+    "https://fhir.nhs.uk/Id/nhs-number",
+    "http://fhir.nhs.net/Id/nhs-number",
+    "urn:oid:2.16.840.1.113883.2.1.4.1",
+})
+
+Reference = tuple[str, int, dict[str, Any]]
+"""A FHIR Reference with a literal `reference`: the top-level element it stands under, the position in that element's
+list (-1 where it is none), and the Reference itself."""
+
+_DEPTH = 64
+"""Deeper than any real resource; beyond it a resource counts as one that can't be read."""
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+
+
+class _Head(msgspec.Struct):
+    resourceType: str = ""  # noqa: N815 - FHIR's own name
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+class Item:
+    """One resource, decoded, with what judging needs of it.
+
+    Attributes:
+        type: FHIR type.
+        id: the source's id.
+        data: the resource; changed only by those who release it.
+        arrival: how it came.
+        full_url: the entry's `fullUrl`.
+        references: every literal Reference in it.
+        codes: every coding in it.
+        numbers: every identifier in it that is an NHS number, with the top-level element.
+    """
+
+    __slots__ = ("arrival", "codes", "data", "full_url", "id", "numbers", "references", "type")
+
+    def __init__(self, data: dict[str, Any], arrival: Arrival, full_url: str | None) -> None:
+        self.type: str = data["resourceType"]
+        self.id: str = data["id"]
+        self.data = data
+        self.arrival = arrival
+        self.full_url = full_url
+        self.references: list[Reference] = []
+        self.codes: list[Coding] = []
+        self.numbers: list[tuple[str, dict[str, Any]]] = []
+        self._collect()
+
+    @property
+    def security(self) -> list[Coding]:
+        """The codings of `meta.security`."""
+        meta = self.data.get("meta")
+        labels = meta.get("security") if isinstance(meta, dict) else None
+        return [(str(one.get("system")), str(one.get("code"))) for one in labels or () if isinstance(one, dict)]
+
+    def spots_of(self, codings: AbstractSet[Coding]) -> list[tuple[str, int]]:
+        """Where any of these codings stands: the top-level element, and the position in its list (-1 where none)."""
+        return [
+            (element, index)
+            for element, value in self.data.items()
+            for index, part in (enumerate(value) if isinstance(value, list) else ((-1, value),))
+            if _has_any(part, codings)
+        ]
+
+    def _collect(self) -> None:
+        data = self.data
+        if "text" in data:
+            del data["text"]
+        if "contained" in data:
+            _drop_narratives(data["contained"])
+        if self.type == "Composition":
+            _drop_narratives(data.get("section"))
+        for element, value in data.items():
+            kind = value.__class__
+            if kind is dict:
+                if "reference" in value and len(value) == 1 and value["reference"].__class__ is str:
+                    self.references.append((element, -1, value))
+                else:
+                    self._walk(element, -1, value)
+            elif kind is list:
+                for index, inner in enumerate(value):
+                    if inner.__class__ is dict:
+                        self._walk(element, index, inner)
+
+    def _walk(self, element: str, index: int, root: dict[str, Any]) -> None:
+        """Go through all below `root`. The tightest loop of the broker: every object of every answer passes here."""
+        stack = [root]
+        push = stack.append
+        pop = stack.pop
+        size = 0
+        while stack:
+            node = pop()
+            size += 1
+            if "reference" in node:
+                if node["reference"].__class__ is str:
+                    self.references.append((element, index, node))
+                    if len(node) == 1:
+                        continue
+            elif "system" in node:
+                system = node["system"]
+                code = node.get("code")
+                if code.__class__ is str and system.__class__ is str:
+                    self.codes.append((system, code))
+                    if len(node) == _CODING and node.get("display").__class__ is str:
+                        continue
+                elif system in NHS_NUMBER_SYSTEMS:
+                    self.numbers.append((element, node))
+            for value in node.values():
+                kind = value.__class__
+                if kind is dict:
+                    push(value)
+                elif kind is list:
+                    for inner in value:
+                        if inner.__class__ is dict:
+                            push(inner)
+        if size > _DEPTH and _is_deep(root):
+            raise ValueError("nested too deeply")
+
+
+_CODING = 3
+"""Fields of the usual coding: system, code, display. Nothing more can be below one."""
+
+
+def _drop_narratives(parts: Any) -> None:
+    """Take the narrative out of contained resources and of sections, however deep."""
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict):
+            part.pop("text", None)
+            _drop_narratives(part.get("section"))
+
+
+def read(
+    resources: Iterable[Resource],
+) -> Generator[None, None, tuple[list[Item], list[str]]]:
+    """Decode and walk every resource, pausing after each.
+
+    Returns:
+        The items in the order in which they came, and the type of each resource that can't be read or has no id: `""`
+        where not even the type can be told.
+    """
+    items: list[Item] = []
+    unreadable: list[str] = []
+    for resource in resources:
+        content = resource.content
+        try:
+            data = copy.deepcopy(content) if isinstance(content, dict) else _decode(content)
+            if "id" not in data and resource.full_url:
+                data["id"] = resource.full_url.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+            if data["resourceType"].__class__ is not str or data["id"].__class__ is not str or not data["id"]:
+                raise ValueError("no type or no id")  # noqa: TRY301 - one place for all that costs a resource
+            items.append(Item(data, resource.arrival, resource.full_url))
+        except (*_UNREADABLE, ValueError, KeyError, TypeError):
+            unreadable.append(_type_of(content))
+        yield
+    return items, unreadable
+
+
+def _has_any(node: Any, codings: AbstractSet[Coding]) -> bool:
+    if isinstance(node, list):
+        return any(_has_any(one, codings) for one in node)
+    if not isinstance(node, dict):
+        return False
+    return (node.get("system"), node.get("code")) in codings or any(_has_any(one, codings) for one in node.values())
+
+
+def _is_deep(root: dict[str, Any]) -> bool:
+    """Whether anything is nested beyond the limit."""
+    level: list[Any] = [root]
+    for _ in range(_DEPTH):
+        level = [
+            value
+            for node in level
+            for value in (node.values() if isinstance(node, dict) else node)
+            if isinstance(value, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _type_of(content: Any) -> str:
+    """The type of a resource that can't be used, if even that can be told."""
+    if isinstance(content, dict):
+        named = content.get("resourceType")
+        return named if isinstance(named, str) else ""
+    try:
+        return _decode_head(content).resourceType
+    except _UNREADABLE:
+        return ""

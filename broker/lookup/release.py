@@ -1,0 +1,292 @@
+"""How does a resource leave? Its id and its references rewritten, its origin marked, encoded again by the broker.
+
+Where the patient lives or is seen is taken out here, where it must not show. No byte of a source goes out that did not
+pass through here.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from broker.lookup.compartment import SUBJECT
+from broker.lookup.facts import RECORDED, Fact, fact_of
+from broker.lookup.guard import Target, Targets, prune
+from broker.lookup.ids import Ids
+from broker.lookup.reading import Item
+from broker.lookup.screen import Kept
+from broker.lookup.values import Entry
+
+__all__ = ["ODS_SYSTEM", "Hiding", "Origin", "encode", "release"]
+
+ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
+_SOURCE_URN = "urn:care-record-broker:source:"
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Hiding(StrEnum):
+    """How much of where the patient is must not show."""
+
+    NOTHING = "nothing"
+    HOME = "home"
+    """Where they live or can be reached."""
+    PLACES = "places"
+    """Also where they are seen, and by whom."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What released resources say of where they came from.
+
+    Attributes:
+        source: the source's name: part of ids, and the order of entries.
+        label: what `meta.source` says: the name, or the kind of service where places are hidden.
+        organisation: ODS code for the tag, or None where places are hidden.
+    """
+
+    source: str
+    label: str
+    organisation: str | None
+
+
+_ATTACHMENTS: Mapping[str, tuple[str, ...]] = {
+    "DocumentReference": ("content", "attachment"),
+    "DiagnosticReport": ("presentedForm",),
+    "Media": ("content",),
+}
+
+_PLACES = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "CareTeam"})
+
+
+def release(
+    kept: Sequence[Kept],
+    *,
+    out: set[Target],
+    targets: Targets,
+    origin: Origin,
+    ids: Ids,
+    patient_id: str,
+    hiding: Hiding,
+    order: Mapping[str, int],
+    where: str,
+) -> Generator[None, None, tuple[list[Entry], list[Fact]]]:
+    """Rewrite and encode what is released of one source, pausing after each; its dicts are free afterwards.
+
+    Args:
+        kept: what screening left.
+        out: what nothing released may refer to.
+        targets: what references point to.
+        origin: what is said of where it came from.
+        ids: of this patient's reply.
+        patient_id: of the one Patient.
+        hiding: what must not show.
+        order: rank of each category, for the order of the reply.
+        where: the organisation, as links and contradictions name it.
+
+    Returns:
+        The entries, in order, and what merging needs of them.
+    """
+    rewriter = _Rewriter(out, targets, origin, ids, patient_id, hiding)
+    meta_source = _SOURCE_URN + origin.label
+    tag = [] if origin.organisation is None else [{"system": ODS_SYSTEM, "code": origin.organisation}]
+    entries: list[Entry] = []
+    facts: list[Fact] = []
+    medications = {one.item.id: one.item.data for one in kept if one.item.type == "Medication"}
+
+    def medication(literal: str) -> Mapping[str, Any] | None:
+        target = targets.of(literal)
+        return medications.get(target[1]) if target is not None and target[0] == "Medication" else None
+
+    ranks: dict[tuple[str, ...], int] = {}
+    for one in kept:
+        yield
+        item = one.item
+        if hiding is not Hiding.NOTHING and not rewriter.hide(item):
+            continue
+        data = item.data
+        new = rewriter.id_of(item.id)
+        if one.categories and item.type in RECORDED:
+            fact = fact_of(item.type, data, f"{item.type}/{new}", (origin.source, where), medication)
+            if fact is not None:
+                facts.append(fact)
+        rewriter.rewrite(item)
+        data["id"] = new
+        meta = data.get("meta")
+        kept_meta = {k: v for k, v in meta.items() if k in _META} if isinstance(meta, dict) else {}
+        kept_meta["source"] = meta_source
+        if tag:
+            kept_meta["tag"] = tag
+        data["meta"] = kept_meta
+        rank = ranks.get(one.categories)
+        if rank is None:
+            rank = ranks[one.categories] = min((order[name] for name in one.categories), default=len(order))
+        entries.append(
+            Entry(
+                (rank, item.type, origin.source, item.id),
+                item.type,
+                new,
+                encode(data),
+                "match" if one.categories else "include",
+            )
+        )
+        item.data = {}
+    entries.sort(key=lambda entry: entry.order)
+    return entries, facts
+
+
+_META = frozenset({"versionId", "lastUpdated", "profile", "security"})
+
+
+class _Rewriter:
+    def __init__(
+        self, out: set[Target], targets: Targets, origin: Origin, ids: Ids, patient_id: str, hiding: Hiding
+    ) -> None:
+        self._out = out
+        self._targets = targets
+        self._source = origin.source
+        self._ids = ids
+        self._patient = f"Patient/{patient_id}"
+        self._hiding = hiding
+        self._made: dict[str, str] = {}
+        self._written: dict[str, str | None] = {}
+
+    def id_of(self, own: str) -> str:
+        made = self._made.get(own)
+        if made is None:
+            made = self._made[own] = self._ids.make(self._source, own)
+        return made
+
+    def rewrite(self, item: Item) -> None:
+        """Point every reference to where the broker can follow it; one to something kept out is gone."""
+        gone = False
+        data = item.data
+        subject = SUBJECT.get(item.type)
+        written = self._written
+        for element, _, reference in item.references:
+            if element == subject or "reference" not in reference:
+                continue
+            literal = reference["reference"]
+            try:
+                new = written[literal]
+            except KeyError:
+                new = written[literal] = self._rewritten(literal)
+            if new is not None:
+                reference["reference"] = new
+            elif self._targets.of(literal) is None:
+                # Somewhere else: what it is called may stay, but nothing here could follow it.
+                del reference["reference"]
+                gone = True
+            else:
+                reference.clear()
+                gone = True
+        if subject is not None:
+            patient = {"reference": self._patient}
+            data[subject] = [patient] if isinstance(data.get(subject), list) else patient
+        path = _ATTACHMENTS.get(item.type)
+        if path:
+            gone = self._attachments(data.get(path[0]), path[1:]) or gone
+        if gone:
+            prune(data)
+
+    def _rewritten(self, literal: str) -> str | None:
+        if literal.startswith("#"):
+            return literal
+        target = self._targets.of(literal)
+        if target is None or target in self._out:
+            return None
+        if target[0] == "Patient":
+            return self._patient
+        return f"{target[0]}/{self.id_of(target[1])}"
+
+    def _attachments(self, node: Any, path: tuple[str, ...]) -> bool:
+        """Attachments are fetched through the broker or not at all. True where an address was taken out."""
+        if isinstance(node, list):
+            removed = [self._attachments(one, path) for one in node]  # every one of them
+            return any(removed)
+        if not isinstance(node, dict):
+            return False
+        if path:
+            return self._attachments(node.get(path[0]), path[1:])
+        url = node.get("url")
+        if not isinstance(url, str):
+            return False
+        new = self._rewritten(url)
+        if new is None:
+            del node["url"]
+            return True
+        node["url"] = new
+        return False
+
+    def hide(self, item: Item) -> bool:
+        """Take out where the patient can be found; False where the whole resource says so."""
+        data = item.data
+        if item.type == "RelatedPerson":
+            for element in ("address", "telecom"):
+                data.pop(element, None)
+        if item.type == "Location" and _is_home(data):
+            return False
+        if item.type == "Encounter" and _code_of(data.get("class")) == "HH":
+            data.pop("location", None)
+            item.references = [one for one in item.references if one[0] != "location"]
+        for inner in data.get("contained") or ():
+            if isinstance(inner, dict) and inner.get("resourceType") in ("Patient", "RelatedPerson"):
+                for element in ("address", "telecom", "contact", "generalPractitioner", "managingOrganization"):
+                    inner.pop(element, None)
+        if self._hiding is Hiding.HOME:
+            return True
+        if item.type in _PLACES:
+            return False
+        data.pop("identifier", None)
+        contained = data.get("contained")
+        if isinstance(contained, list):
+            data["contained"] = [
+                one for one in contained if isinstance(one, dict) and one.get("resourceType") not in _PLACES
+            ]
+        self._hide_places(data)
+        prune(data)
+        return True
+
+    def _hide_places(self, node: Any) -> None:
+        """A Reference to anything but the patient or another part of the record says where or who."""
+        if isinstance(node, list):
+            for one in node:
+                self._hide_places(one)
+        elif isinstance(node, dict):
+            if _is_reference(node):
+                literal = node.get("reference")
+                target = self._targets.of(literal) if isinstance(literal, str) else None
+                if target is None or (target[0] not in SUBJECT and target[0] != "Patient") or target[0] in _PLACES:
+                    if not (isinstance(literal, str) and literal.startswith("#")):
+                        node.clear()
+                else:
+                    node.pop("display", None)
+                return
+            for one in node.values():
+                self._hide_places(one)
+
+
+_REFERENCE_KEYS = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
+
+
+def _is_reference(node: Mapping[str, Any]) -> bool:
+    """A FHIR Reference: a literal or logical one, or only a display (which no other datatype stands with alone)."""
+    return node.keys() <= _REFERENCE_KEYS and (
+        "reference" in node or "display" in node or isinstance(node.get("type"), str)
+    )
+
+
+def _code_of(coding: Any) -> str | None:
+    code = coding.get("code") if isinstance(coding, dict) else None
+    return code if isinstance(code, str) else None
+
+
+def _is_home(location: Mapping[str, Any]) -> bool:
+    """A Location that is somebody's home: type PTRES (v3-RoleCode) or physical type house."""
+    concepts = [*(location.get("type") or ()), location.get("physicalType")]
+    codes = {
+        _code_of(coding) for concept in concepts if isinstance(concept, dict) for coding in concept.get("coding") or ()
+    }
+    return not codes.isdisjoint({"PTRES", "ho"})

@@ -1,0 +1,98 @@
+"""All sources of a plan asked side by side, each judged when it has finished or been cut."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from adapters.contract import Adapter, Requester, Resource, SourceRequest
+from broker.lookup.breaker import Breakers, Paused
+from broker.lookup.fanout import Answer, ask, read
+from broker.lookup.judge import Judge, Judged, failed_row
+from broker.lookup.places import Places
+from broker.lookup.plan import Ask
+from broker.lookup.release import Hiding
+from broker.lookup.values import Status
+
+__all__ = ["Sources"]
+
+_MOST_LACKING = 200
+"""References read to judge one source; more than that come from a source that refers to what it does not have."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Sources:
+    """The sources of one lookup.
+
+    Attributes:
+        adapters: by name of source.
+        breakers: of this node.
+        judge: of this lookup.
+        places: how much of where the patient is shows.
+        until: the last moment for sources, on the loop's clock.
+        requester: for onward provenance.
+        lookup_id: sent on.
+        labels: the reader is bound by a restriction found at a source.
+    """
+
+    adapters: Mapping[str, Adapter]
+    breakers: Breakers
+    judge: Judge
+    places: Places
+    until: float
+    requester: Requester
+    lookup_id: str
+    labels: bool
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def one(self, what: Ask) -> tuple[Judged, Answer | None]:
+        """Ask one source, and judge what it gave."""
+        source = what.registered.source
+        try:
+            self.breakers.enter(source.base_url)
+        except Paused as paused:
+            row = failed_row(what, Status.PAUSED, None, ("paused after failures in a row",))
+            return Judged(row=replace(row, retry_after_s=max(1, round(paused.retry_after)))), None
+        answer: Answer | None = None
+        whole_time = False
+        try:
+            now = asyncio.get_running_loop().time()
+            request = self._request(what, min(self.until, now + what.registered.timeout))
+            whole_time = self.until >= now + what.registered.timeout
+            answer = await ask(self.adapters[what.name], request)
+        finally:
+            self.breakers.note(source.base_url, _said_of_source(answer, whole_time=whole_time))
+        return await self._judged(what, answer, request), answer
+
+    async def again(self, what: Ask, answer: Answer) -> Judged:
+        """Judge once more what was judged before it was known that places must not show."""
+        return await self._judged(what, answer, self._request(what, self.until))
+
+    async def _judged(self, what: Ask, answer: Answer, request: SourceRequest) -> Judged:
+        async def more(references: Sequence[str]) -> list[Resource]:
+            return await read(self.adapters[what.name], request, list(itertools.islice(references, _MOST_LACKING)))
+
+        # One source at a time: only one holds its resources as objects.
+        async with self._turn:
+            judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
+        if judged.hiding is Hiding.PLACES:
+            self.places.hide()
+        return judged
+
+    def _request(self, what: Ask, deadline: float) -> SourceRequest:
+        tables = self.judge.policies.tables
+        return SourceRequest(
+            identity=self.judge.identity,
+            categories={name: tables.types_of(name) for name in what.asked},
+            context=tables.context,
+            requester=self.requester,
+            deadline=deadline,
+            correlation_id=self.lookup_id,
+        )
+
+
+def _said_of_source(answer: Answer | None, *, whole_time: bool) -> Status | None:
+    """What a breaker learns: nothing where the caller left, or gave the source less than its own time."""
+    if answer is None or (answer.failure is Status.TIMED_OUT and not whole_time):
+        return None
+    return answer.failure or Status.ANSWERED

@@ -1,0 +1,378 @@
+"""What happens to one request, in order: from verified token to released record.
+
+This is the only place where order matters. What is written comes before what is done: the intent before anything about
+the patient leaves, the plan before any source is asked, a part's line before the part, the outcome before the reply.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import structlog
+
+from adapters.contract import Adapter
+from broker.auth import Caller
+from broker.errors import BrokerError, Forbidden, IdentityNotConfirmed, JournalUnavailable, RequestError
+from broker.identity import IdentityService, NoIdentity, Person
+from broker.journal import Journal, LookupRecord
+from broker.keys import Keys
+from broker.lookup.breaker import Breakers
+from broker.lookup.fanout import Answer
+from broker.lookup.ids import Ids
+from broker.lookup.judge import Judge, Judged
+from broker.lookup.merge import merge
+from broker.lookup.patient import from_own_organisation, one_patient
+from broker.lookup.places import Places
+from broker.lookup.plan import Ask, Permission, Plan, in_order, make_plan, permit
+from broker.lookup.release import Hiding
+from broker.lookup.rows import is_complete, nothing_answered, require_met
+from broker.lookup.sources import Sources
+from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Summary
+from broker.objections import ObjectionIndex
+from broker.registry import Registry
+from policies import Policies
+
+__all__ = ["Limits", "Lookup", "Rooms", "Story"]
+
+_log = structlog.get_logger()
+
+_KEPT = 0.15
+"""Share of the time that is kept for judging, recording and writing."""
+
+_SENSITIVE = "B1611"
+"""National RBAC activity: Access Sensitive(S) Flagged Records."""
+
+_Ending = Literal["released", "refused", "failed"]
+
+_REFUSED = (Forbidden, RequestError, IdentityNotConfirmed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of lookups on this node.
+
+    Attributes:
+        deadline: seconds for a whole lookup, unless its caller asks for less.
+        practices_if_unknown: GP practices asked where nobody names the registered one.
+        concurrency: lookups at once.
+        grace: seconds that lookups get to finish when the service closes.
+    """
+
+    deadline: float = 5.0
+    practices_if_unknown: int = 10
+    concurrency: int = 64
+    grace: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What a lookup finds around it.
+
+    Attributes:
+        adapters: by name of source.
+        breakers: of this node.
+        today: for agreements and exclusions.
+    """
+
+    registry: Registry
+    policies: Policies
+    identity: IdentityService
+    objections: ObjectionIndex
+    journal: Journal
+    keys: Keys
+    adapters: Mapping[str, Adapter]
+    breakers: Breakers
+    limits: Limits
+    today: Callable[[], date]
+
+
+class Lookup:
+    """One lookup that has begun. Iterating gives its events; each is recorded durably when it comes out."""
+
+    def __init__(self, lookup_id: str, *, streaming: bool) -> None:
+        self.lookup_id = lookup_id
+        self.streaming = streaming
+        self.task: asyncio.Task[None] | None = None
+        self.record: LookupRecord | None = None
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Started, a Part for each source that was asked, then Summary or Failed."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    def give(self, event: Event) -> None:
+        """One more event."""
+        self._events.put_nowait(event)
+
+    def end(self) -> None:
+        """No more events."""
+        self._events.put_nowait(None)
+
+    def abandon(self) -> None:
+        """The caller has gone: its sources are cancelled, and the journal says so."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
+        """Say whether the bytes of what was released left."""
+        if self.record is None:
+            return
+        if arrived:
+            self.record.delivered()
+        else:
+            self.record.not_delivered()
+
+
+class Story:
+    """One lookup on its way."""
+
+    def __init__(self, rooms: Rooms, lookup: Lookup, caller: Caller, query: Query) -> None:
+        self._rooms = rooms
+        self._lookup = lookup
+        self._caller = caller
+        self._query = query
+        self._rows: dict[str | None, Row] = {}
+        self._policies: frozenset[str] = frozenset()
+        self._places = Places(Hiding.NOTHING, ())
+
+    async def to_the_end(self) -> None:
+        """Run, and give the last event whatever happens."""
+        last: Event
+        try:
+            last = await self._recorded()
+        except BrokerError as error:
+            last = Failed(error=error, rows=self._shown_rows())
+        except asyncio.CancelledError:
+            self._lookup.end()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an end and no detail
+            _log.error("lookup.fault", error=type(error).__name__)
+            last = Failed(error=BrokerError(), rows=self._shown_rows())
+        self._give(last)
+        self._lookup.end()
+
+    async def _recorded(self) -> Event:
+        """Intent now; exactly one outcome, whatever happens."""
+        async with self._rooms.journal.lookup(lookup_id=self._lookup.lookup_id, intent=self._intent()) as record:
+            self._lookup.record = record
+            record.so_far = self._so_far
+            try:
+                return await self._look_up(record)
+            except JournalUnavailable:
+                raise
+            except BrokerError as error:
+                outcome: _Ending = "refused" if isinstance(error, _REFUSED) else "failed"
+                await self._end(record, outcome, complete=False, code=error.code)
+                raise
+
+    async def _look_up(self, record: LookupRecord) -> Summary:
+        rooms, query, caller = self._rooms, self._query, self._caller
+        loop = asyncio.get_running_loop()
+        budget = min(query.timeout or rooms.limits.deadline, rooms.limits.deadline)
+        until = loop.time() + budget * (1 - _KEPT)
+        today = rooms.today()
+
+        permission = permit(caller, query, rooms.registry, rooms.policies, today)
+        self._policies = permission.policies
+        standing = rooms.objections.standing((query.nhs_number,))
+        person = await self._resolve(record, until)
+        if len(person.identity.numbers) > 1:
+            standing = rooms.objections.standing(person.identity.numbers)
+        plan = make_plan(
+            permission,
+            caller,
+            person,
+            standing,
+            rooms.registry,
+            rooms.policies,
+            practices_if_unknown=rooms.limits.practices_if_unknown,
+            today=today,
+        )
+        self._policies = plan.policies
+        self._rows = {row.source: row for row in plan.rows()}
+        record.plan(
+            sources=[row.as_json() for row in plan.rows()],
+            policies=sorted(plan.policies),
+            policy_set=rooms.policies.hash,
+            categories=list(permission.asked),
+            identity=person.status,
+        )
+        await record.durable()
+
+        self._places = Places(self._hiding(person), plan.rows())
+        if self._lookup.streaming:
+            self._give(Started(lookup_id=self._lookup.lookup_id, rows=self._places.shown(plan.rows())))
+        judge = Judge(
+            policies=rooms.policies,
+            reader=permission.reader,
+            identity=person.identity,
+            id_key=rooms.keys.id_check_key,
+            patient_id=rooms.keys.patient_id(query.nhs_number),
+            today=today,
+            label=self._places.without_place,
+        )
+        sources = Sources(
+            adapters=rooms.adapters,
+            breakers=rooms.breakers,
+            judge=judge,
+            places=self._places,
+            until=until,
+            requester=caller.requester,
+            lookup_id=self._lookup.lookup_id,
+            labels=not self._may_see_restricted,
+        )
+        parts = await self._fan_out(record, plan, sources)
+        return await self._summarise(record, plan, permission, person, judge.patient_id, parts)
+
+    async def _fan_out(self, record: LookupRecord, plan: Plan, sources: Sources) -> list[Judged]:
+        """Every source side by side; what ends the lookup as a whole cancels and awaits them all."""
+        tasks: list[asyncio.Task[tuple[Judged, Answer | None]]] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks.extend(group.create_task(self._one(record, one, sources), name=one.name) for one in plan.asks)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        judged = [task.result() for task in tasks]
+        if sources.places.hiding is Hiding.PLACES and not self._lookup.streaming:
+            # One of them says that the patient is restricted: the reply must not depend on who said so first.
+            for n, (part, answer) in enumerate(judged):
+                if part.hiding is not Hiding.PLACES and answer is not None:
+                    judged[n] = (await sources.again(plan.asks[n], answer), answer)
+        return [part for part, _ in judged]
+
+    async def _one(self, record: LookupRecord, one: Ask, sources: Sources) -> tuple[Judged, Answer | None]:
+        """One source; in a stream its part is released here, once its line is durable."""
+        part, answer = await sources.one(one)
+        self._rows[one.name] = part.row
+        if part.wrong_patient:
+            record.wrong_patient(source=one.name, organisation=one.organisation.ods_code)
+        if self._lookup.streaming:
+            record.part(source=part.row.as_json())
+            await record.durable()
+            self._give(Part(row=self._places.shown([part.row])[0], entries=part.entries))
+            return part, None
+        return part, answer
+
+    async def _resolve(self, record: LookupRecord, until: float) -> Person:
+        """Ask the identity service, once the intent is durable; where there is none, nothing leaves yet."""
+        query = self._query
+        if not isinstance(self._rooms.identity, NoIdentity):
+            await record.durable()
+        return await self._rooms.identity.resolve(query.nhs_number, query.birth_date, until)
+
+    async def _summarise(
+        self,
+        record: LookupRecord,
+        plan: Plan,
+        permission: Permission,
+        person: Person,
+        patient_id: str,
+        parts: list[Judged],
+    ) -> Summary:
+        """What spans sources, the outcome, and then the last event."""
+        query, places = self._query, self._places
+        rows = self._all_rows()
+        shown = places.shown(rows)
+        if any(part.wrong_birth_date for part in parts) and all(part.patient is None for part in parts):
+            raise IdentityNotConfirmed(sources=[row.as_json() for row in shown])
+        error = nothing_answered(rows, {one.name for one in plan.asks}, shown)
+        if error is not None:
+            raise error
+        known = None if plan.objection else person.patient
+        origin = next((part.patient for part in parts if part.row.source == plan.origin), None)
+        if known is None and origin is not None:
+            known = from_own_organisation(origin)
+        ids = Ids(self._rooms.keys.id_check_key, query.nhs_number, hidden=places.hiding is Hiding.PLACES)
+        entries = (
+            one_patient(patient_id, query.nhs_number, query.birth_date, known, places.hiding),
+            *merge(itertools.chain.from_iterable(part.facts for part in parts), ids, patient_id),
+        )
+        complete = is_complete(rows)
+        await self._end(record, "released", complete=complete)
+        if not self._lookup.streaming:
+            for part in parts:
+                self._give(Part(row=places.shown([part.row])[0], entries=part.entries))
+        return Summary(
+            lookup_id=self._lookup.lookup_id,
+            complete=complete,
+            required_met=require_met(rows, query.require),
+            patient_id=patient_id,
+            nhs_number=query.nhs_number,
+            birth_date=query.birth_date,
+            rows=shown,
+            restrictions=Restrictions(
+                categories_not_permitted=permission.not_permitted,
+                location_hidden=places.hiding is not Hiding.NOTHING,
+            ),
+            entries=entries,
+        )
+
+    def _hiding(self, person: Person) -> Hiding:
+        if person.restricted == "no":
+            return Hiding.NOTHING
+        if person.restricted == "unknown":
+            return Hiding.HOME
+        return Hiding.NOTHING if self._may_see_restricted else Hiding.PLACES
+
+    @property
+    def _may_see_restricted(self) -> bool:
+        return _SENSITIVE in self._caller.activities
+
+    def _intent(self) -> dict[str, Any]:
+        requester, keys = self._caller.requester, self._rooms.keys
+        relationship = self._caller.relationship
+        return {
+            "user": {
+                "issuer": requester.issuer,
+                "subject": requester.subject,
+                "name": requester.name,
+                "organisation": requester.organisation,
+                "role": self._rooms.policies.role_of(requester.role_system, requester.role_code),
+                "role_code": requester.role_code,
+                "client": requester.client,
+                "jti": requester.token_id,
+            },
+            "purpose": requester.purpose,
+            "relationship": None
+            if relationship is None
+            else {
+                "basis": relationship.basis,
+                "reference": keys.seal_words(relationship.reference) if relationship.reference else None,
+            },
+            "patient": keys.seal_patient(self._query.nhs_number),
+            "categories": None if self._query.categories is None else sorted(self._query.categories),
+            "require": sorted(self._query.require),
+            "timeout_ms": None if self._query.timeout is None else round(self._query.timeout * 1000),
+        }
+
+    async def _end(
+        self,
+        record: LookupRecord,
+        outcome: _Ending,
+        *,
+        complete: bool,
+        code: str | None = None,
+    ) -> None:
+        await record.outcome(outcome, **{**self._so_far(), "complete": complete}, code=code)
+
+    def _so_far(self) -> dict[str, Any]:
+        """What is known of the lookup, for its outcome."""
+        return {
+            "complete": False,
+            "sources": [row.as_json() for row in self._all_rows()],
+            "policies": sorted(self._policies),
+            "policy_set": self._rooms.policies.hash,
+        }
+
+    def _shown_rows(self) -> tuple[Row, ...]:
+        return self._places.shown(self._all_rows())
+
+    def _all_rows(self) -> tuple[Row, ...]:
+        return in_order(self._rows.values())
+
+    def _give(self, event: Event) -> None:
+        self._lookup.give(event)

@@ -1,0 +1,20 @@
+"""Who takes part? Organisations by their manifests, with their sources, agreements and issuers."""
+
+from broker.registry.loading import Registry, check, installed_kinds, read_manifest
+from broker.registry.manifest import CATEGORIES, EXCLUDED_SERVICES, SERVICE_TYPES, STATES, Agreement, Contacts
+from broker.registry.organisations import Organisation, RegisteredSource
+
+__all__ = [
+    "CATEGORIES",
+    "EXCLUDED_SERVICES",
+    "SERVICE_TYPES",
+    "STATES",
+    "Agreement",
+    "Contacts",
+    "Organisation",
+    "RegisteredSource",
+    "Registry",
+    "check",
+    "installed_kinds",
+    "read_manifest",
+]

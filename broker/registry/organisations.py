@@ -1,0 +1,108 @@
+"""An organisation that takes part, as the rest of the house knows it."""
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from adapters.contract import Source
+from broker.registry.manifest import Agreement, Contacts, SourceEntry
+from broker.settings.kinds import ip_of, is_loopback
+from broker.settings.values import IssuerSettings
+
+__all__ = ["Organisation", "RegisteredSource", "register_source", "why_not"]
+
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredSource:
+    """A source, with what the broker alone needs to know of it.
+
+    Attributes:
+        source: what its adapter is made with.
+        currency: how old its data may be, in the words of a row: `live`, or `up to 24 h old`.
+        categories: what it offers, in the order of the interface; None for all that its adapter can give.
+        timeout: seconds, the most that it gets.
+        allow_private: whether its address may be a private one.
+    """
+
+    source: Source
+    currency: str = "live"
+    categories: tuple[str, ...] | None = None
+    timeout: float = 4.0
+    allow_private: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in rows and ids: `RJ1-epr`."""
+        return self.source.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organisation:
+    """One manifest.
+
+    Attributes:
+        excluded_services: kinds of service never shared that it also runs.
+        issuer: of tokens for its staff; None where it is a source only.
+        file: its manifest.
+    """
+
+    ods_code: str
+    name: str
+    service_type: str
+    region: str
+    agreement: Agreement
+    state: str = "live"
+    sources: tuple[RegisteredSource, ...] = ()
+    issuer: IssuerSettings | None = None
+    excluded_services: frozenset[str] = frozenset()
+    contacts: Contacts = Contacts()  # noqa: RUF009  frozen
+    file: Path = Path("organisation.toml")
+
+    @property
+    def live(self) -> bool:
+        """Whether it takes part, its agreement aside."""
+        return self.state == "live"
+
+    def in_date(self, today: date) -> bool:
+        """Whether its information sharing agreement and its DSP Toolkit status are in date."""
+        return self.agreement.in_date(today)
+
+
+def why_not(entry: SourceEntry) -> tuple[str, str] | None:
+    """The setting of a source that names an address to which the broker sends nothing, and what to write; or None."""
+    parts = urlsplit(entry.base_url)
+    host = parts.hostname or ""
+    if is_loopback(host):
+        return None
+    ip = ip_of(host)
+    if ip and (ip.is_unspecified or ip.is_multicast or ip.is_link_local):
+        # Link-local is where clouds hand out the machine's own credentials.
+        return "base_url", "this is no organisation's address: write the source's own"
+    if ip and not entry.allow_private and (not ip.is_global or ip in _SHARED):
+        return "base_url", "a private address: if the source really is on your own network, write allow_private = true"
+    if parts.scheme != "https":
+        return "base_url", "write an https address: http is for this machine's own loopback only"
+    return None
+
+
+def register_source(entry: SourceEntry, ods_code: str) -> RegisteredSource:
+    """The source of an organisation."""
+    return RegisteredSource(
+        source=Source(
+            name=f"{ods_code}-{entry.name}",
+            organisation=ods_code,
+            kind=entry.kind,
+            base_url=entry.base_url,
+            link_bases=entry.link_bases,
+            timeout=entry.timeout,
+            auth=entry.auth,
+        ),
+        currency=entry.currency,
+        categories=entry.categories,
+        timeout=entry.timeout,
+        allow_private=entry.allow_private,
+    )

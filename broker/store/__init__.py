@@ -1,0 +1,6 @@
+"""Where do the registers live? SQLAlchemy Core tables in SQLite, or another database; nothing clinical."""
+
+from broker.store.opening import open_store, sqlite_file
+from broker.store.tables import METADATA, OBJECTIONS, REVISIONS, SCHEMA, VERSION
+
+__all__ = ["METADATA", "OBJECTIONS", "REVISIONS", "SCHEMA", "VERSION", "open_store", "sqlite_file"]

@@ -1,0 +1,94 @@
+"""Opens the store: an engine whose tables are there and of this version."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from broker.errors import ConfigurationError
+from broker.store.tables import METADATA, SCHEMA, VERSION
+
+__all__ = ["open_store", "sqlite_file"]
+
+REGISTERS = ("objections",)
+
+
+async def open_store(url: str) -> AsyncEngine:
+    """The engine of the registers, its tables made if need be. Whoever opens it disposes of it.
+
+    Args:
+        url: as in `Settings.store.url`. The directory of a SQLite file is made, for its owner alone.
+
+    Raises:
+        ConfigurationError: the database can't be opened, is none, or belongs to a later version of the broker.
+    """
+    file = sqlite_file(url)
+    named: Path | str = file or "[store] url"
+    try:
+        if file:
+            _make_file(file)
+        engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=file is None)
+    except (SQLAlchemyError, ImportError) as error:
+        raise ConfigurationError(named, "write sqlite+aiosqlite:///path, or install the driver it names") from error
+    except OSError as error:
+        raise ConfigurationError(named, f"can't be made ({error.strerror}): let this user write there") from error
+    if file:
+        event.listen(engine.sync_engine, "connect", _prepare)
+    try:
+        async with engine.begin() as connection:
+            version = await _version(connection)
+            if version <= VERSION:
+                await _create(connection)
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        await engine.dispose()
+        raise ConfigurationError(named, "can't be opened as the broker's store: name another, or restore it") from error
+    if version > VERSION:
+        await engine.dispose()
+        words = f"belongs to a later version of the broker (schema {version}; this one knows {VERSION}): start that one"
+        raise ConfigurationError(named, words)
+    return engine
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file behind a SQLite address; None for any other database."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def _make_file(file: Path) -> None:
+    """Make what is missing for its owner alone: SQLite gives its log beside the file the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # An objection that was acknowledged outlives a power cut, so every commit is synced.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+async def _version(connection: AsyncConnection) -> int:
+    """The version of the tables that are there, or this one's where none are."""
+    await connection.execute(CreateTable(SCHEMA, if_not_exists=True))
+    first = text("INSERT INTO schema_version (id, version) VALUES (1, :version) ON CONFLICT DO NOTHING")
+    await connection.execute(first, {"version": VERSION})
+    return int((await connection.execute(select(SCHEMA.c.version))).scalar_one())
+
+
+async def _create(connection: AsyncConnection) -> None:
+    """Every statement may be said twice, and by two processes that start at once."""
+    for made in METADATA.sorted_tables:
+        await connection.execute(CreateTable(made, if_not_exists=True))
+        for index in sorted(made.indexes, key=lambda each: str(each.name)):
+            await connection.execute(CreateIndex(index, if_not_exists=True))
+    counter = text("INSERT INTO revisions (register, revision) VALUES (:register, 0) ON CONFLICT DO NOTHING")
+    for register in REGISTERS:
+        await connection.execute(counter, {"register": register})

@@ -1,0 +1,23 @@
+"""How does the outside ask, and in what form is it answered? A module for each surface.
+
+A surface reads a request, asks a room below, and writes the answer. It decides nothing about a record.
+"""
+
+from aiohttp import web
+
+from broker.surfaces import about, errors, health, lookups, openapi
+
+__all__ = ["add_surfaces"]
+
+
+def add_surfaces(app: web.Application) -> None:
+    """Give `app` every route, the one middleware that turns errors into answers, and the headers of every answer."""
+    app.middlewares.append(errors.middleware)
+    app.on_response_prepare.append(errors.dress)
+    app.add_routes([
+        web.post("/lookups", lookups.look_up),
+        web.get("/about", about.about),
+        web.get("/health/live", health.live),
+        web.get("/health/ready", health.ready),
+        web.get("/openapi.json", openapi.openapi),
+    ])

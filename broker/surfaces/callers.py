@@ -1,0 +1,71 @@
+"""Who is at the door, and what is written down of those who do not get in."""
+
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from broker.auth import Caller, Refusals
+from broker.errors import BrokerError, JournalUnavailable, NotAuthenticated, PatientMismatch
+from broker.journal import Journal
+from broker.lookup.values import Query
+from broker.surfaces.rooms import AUTHENTICATOR, JOURNAL, POLICIES, REFUSALS
+
+__all__ = ["authenticated", "must_be_about", "record_outstanding", "refused"]
+
+
+async def authenticated(request: web.Request) -> Caller:
+    """The caller. Raises `NotAuthenticated`, recorded with a count and at most once a second for each peer."""
+    headers = request.headers.getall(hdrs.AUTHORIZATION, [])
+    try:
+        # Two of them could be read differently by what stands before the broker and by the broker.
+        return await request.app[AUTHENTICATOR].authenticate(headers[0] if len(headers) == 1 else None)
+    except NotAuthenticated:
+        address = request.remote or "unknown"
+        count = request.app[REFUSALS].due(address)
+        if count is not None:
+            await _record(request.app[JOURNAL], address, count)
+        raise
+
+
+async def record_outstanding(journal: Journal, refusals: Refusals) -> None:
+    """Record, when the broker stops, the refusals that were only counted since the last record."""
+    count = refusals.outstanding()
+    if count:
+        with suppress(JournalUnavailable):
+            await _record(journal, None, count)
+
+
+async def _record(journal: Journal, address: str | None, count: int) -> None:
+    await journal.record("authentication.refused", address=address, reason=NotAuthenticated.code, count=count)
+
+
+def must_be_about(caller: Caller, query: Query) -> None:
+    """Raise `PatientMismatch` unless the patient asked for is the one in the token, who must be there."""
+    if caller.patient is None or not caller.patient.matches(query.nhs_number, query.birth_date):
+        raise PatientMismatch
+
+
+async def refused(request: web.Request, caller: Caller, error: BrokerError) -> None:
+    """Record durably that a known caller was refused, and with which code; never what was sent."""
+    await request.app[JOURNAL].record(
+        "request.refused",
+        user=_user(request, caller),
+        code=error.code,
+        purpose=caller.requester.purpose,
+        surface=request.path.strip("/").partition("/")[0],
+    )
+
+
+def _user(request: web.Request, caller: Caller) -> dict[str, Any]:
+    who = caller.requester
+    return {
+        "issuer": who.issuer,
+        "subject": who.subject,
+        "name": who.name,
+        "organisation": who.organisation,
+        "role": request.app[POLICIES].role_of(who.role_system, who.role_code),
+        "role_code": who.role_code,
+        "client": who.client,
+        "jti": who.token_id,
+    }

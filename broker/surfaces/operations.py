@@ -1,0 +1,110 @@
+"""The operational log: JSON lines on standard error, apart from the journal, and without anybody in them.
+
+broker.started     the service listens
+broker.stopping    a signal came: no new request is taken, those begun are finished
+broker.stopped     every lookup has its outcome, and the journal is closed
+policies.notice    what the policy set says is missing without being a fault
+request.failed     something failed in a request that should not; the type of the exception, never its words
+loop.failed        the same, outside of any request
+log.own            a room of the broker says something at level warning or above, in its own fixed words
+log.library        a library does; its words are left out, for they may hold an address or more
+"""
+
+import asyncio
+import logging
+import sys
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+__all__ = ["Operation", "forwarding_logger", "log", "log_to_stderr", "take_over"]
+
+_OWN: Final = frozenset({"adapters", "broker", "policies"})
+_FAULTS: Final = frozenset({"request.failed", "loop.failed"})
+_logger = structlog.get_logger()
+
+
+class Operation(StrEnum):
+    """The catalogue."""
+
+    STARTED = "broker.started"
+    STOPPING = "broker.stopping"
+    STOPPED = "broker.stopped"
+    NOTICE = "policies.notice"
+    REQUEST_FAILED = "request.failed"
+    LOOP_FAILED = "loop.failed"
+    OWN = "log.own"
+    LIBRARY = "log.library"
+
+
+def log(operation: Operation, **fields: Any) -> None:
+    """Write one line. `fields` name no patient, no reader, no token and no address of a source."""
+    if operation.value in _FAULTS:
+        _logger.error(operation.value, **fields)
+    else:
+        _logger.info(operation.value, **fields)
+
+
+def log_to_stderr() -> None:
+    """Make every structlog logger of this process write JSON lines on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _render,
+        ],
+        logger_factory=lambda *_: _Stderr(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def take_over() -> None:
+    """Let no library write on standard error what it likes, in a process that is the service and nothing else.
+
+    The standard library's loggers and the loop's own last words go the same way as the broker's.
+    """
+    log_to_stderr()
+    logging.getLogger().handlers[:] = [_Forward(logging.WARNING)]
+    asyncio.get_running_loop().set_exception_handler(_loop_failed)
+
+
+def forwarding_logger(name: str) -> logging.Logger:
+    """A logger for a library, of which only that it said something is passed on. Not known to others by its name."""
+    logger = logging.Logger(name, logging.WARNING)  # noqa: LOG001 - on purpose outside the tree of the process
+    logger.addHandler(_Forward())
+    return logger
+
+
+class _Forward(logging.Handler):
+    """Passes lines of the standard library's loggers on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[0]:
+            fields["exception"] = record.exc_info[0].__name__
+        if record.name.partition(".")[0] in _OWN:
+            log(Operation.OWN, message=record.getMessage(), **fields)
+        else:
+            log(Operation.LIBRARY, **fields)
+
+
+class _Stderr:
+    """Looks standard error up for each line, so that whoever replaces it gets them."""
+
+    @staticmethod
+    def _write(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = _write
+
+
+def _render(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    return msgspec.json.encode(event, enc_hook=lambda value: type(value).__name__).decode()
+
+
+def _loop_failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    exception = context.get("exception")
+    log(Operation.LOOP_FAILED, exception=type(exception).__name__ if exception else None)

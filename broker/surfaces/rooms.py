@@ -1,0 +1,64 @@
+"""What the surfaces find behind them: typed keys of the application, and the one door that a lookup comes through."""
+
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from broker.auth import Authenticator, Caller, Refusals
+from broker.journal import Journal
+from broker.lookup.values import Event, Query
+from broker.objections import ObjectionIndex
+from broker.registry import Registry
+from broker.settings import Settings
+from policies import Policies
+
+__all__ = [
+    "AUTHENTICATOR",
+    "JOURNAL",
+    "LOOKUPS",
+    "OBJECTIONS",
+    "POLICIES",
+    "REFUSALS",
+    "REGISTRY",
+    "SETTINGS",
+    "Lookup",
+    "Lookups",
+]
+
+
+class Lookup(Protocol):
+    """One lookup that has begun. Every event is durably recorded when it comes out."""
+
+    lookup_id: str
+    """As in the journal."""
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Started, a Part for each source, then Summary or Failed."""
+        ...
+
+    def abandon(self) -> None:
+        """The caller has gone before the end."""
+        ...
+
+    def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
+        """Say whether the bytes of what was released left."""
+        ...
+
+
+class Lookups(Protocol):
+    """Where lookups begin."""
+
+    def begin(self, caller: Caller, query: Query, *, streaming: bool = False) -> Lookup:
+        """Start one; the service owns it from here."""
+        ...
+
+
+SETTINGS: Final = web.AppKey("settings", Settings)
+REGISTRY: Final = web.AppKey("registry", Registry)
+POLICIES: Final = web.AppKey("policies", Policies)
+JOURNAL: Final = web.AppKey("journal", Journal)
+OBJECTIONS: Final = web.AppKey("objections", ObjectionIndex)
+AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
+REFUSALS: Final = web.AppKey("refusals", Refusals)
+LOOKUPS: Final = web.AppKey[Lookups]("lookups")

@@ -1,0 +1,7 @@
+"""What may be shown, to whom, and why: Cedar policies, the tables beside them, and the engine that decides."""
+
+from policies.engine import Policies
+from policies.scenarios import run_scenarios
+from policies.tables import Tables
+
+__all__ = ["Policies", "Tables", "run_scenarios"]

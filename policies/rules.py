@@ -1,0 +1,110 @@
+"""Reads the Cedar policies of a set, and refuses those that could not explain themselves."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import cedarpy
+
+from policies.reading import Place, text_of
+from policies.values import PolicyError, Reason
+
+__all__ = ["Rules", "cedar_files", "load_rules"]
+
+SCHEMA = "schema.cedarschema"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The parsed policies.
+
+    Attributes:
+        policies: handle of the parsed set.
+        schema: handle of the parsed schema.
+        reasons: `@id` of each forbid, then what the reader is told.
+        permits: `@id` of each permit.
+    """
+
+    policies: cedarpy.PolicySet
+    schema: cedarpy.Schema
+    reasons: Mapping[str, Reason]
+    permits: frozenset[str]
+
+
+def cedar_files(place: Place) -> list[Place]:
+    """The files that hold policies, in order of their names, the schema last."""
+    folder = place.joinpath("cedar")
+    if not folder.is_dir():
+        raise PolicyError("cedar", "this folder is missing: it holds the policies (*.cedar) and their schema")
+    found = sorted((file for file in folder.iterdir() if file.name.endswith(".cedar")), key=lambda file: file.name)
+    if not found:
+        raise PolicyError("cedar", "no policy (*.cedar) in it: nothing would ever be permitted")
+    return [*found, folder.joinpath(SCHEMA)]
+
+
+def load_rules(place: Place) -> Rules:
+    """Read and check `cedar/`. Raises PolicyError."""
+    *files, schema_file = cedar_files(place)
+    schema_text = text_of(schema_file)
+    try:
+        schema = cedarpy.Schema.from_str(schema_text)
+    except ValueError as error:
+        raise PolicyError(f"cedar/{SCHEMA}", f"not a Cedar schema: {error}") from None
+    reasons: dict[str, Reason] = {}
+    permits: set[str] = set()
+    texts = {f"cedar/{file.name}": text_of(file) for file in files}
+    for name, text in texts.items():
+        for policy in _policies(name, text, schema_text):
+            if policy.id in chain(reasons, permits):
+                raise policy.fault(f'@id("{policy.id}") stands twice: one id for each policy')
+            if policy.effect == "permit":
+                permits.add(policy.id)
+            else:
+                reasons[policy.id] = policy.reason()
+    return Rules(cedarpy.PolicySet.from_str("\n".join(texts.values())), schema, reasons, frozenset(permits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    file: str
+    line: int | None
+    effect: str
+    annotations: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.annotations["id"])
+
+    def fault(self, message: str) -> PolicyError:
+        return PolicyError(self.file, message, line=self.line)
+
+    def reason(self) -> Reason:
+        told = {reason.value: reason for reason in Reason if reason is not Reason.UNDECIDABLE}
+        if (reason := told.get(str(self.annotations.get("reason")))) is None:
+            raise self.fault(f'a forbid needs @reason("…"), one of {", ".join(told)}')
+        return reason
+
+
+def _policies(file: str, text: str, schema: str) -> Iterator[_Policy]:
+    try:
+        parsed = json.loads(cedarpy.policies_to_json_str(text))
+    except ValueError as error:
+        raise PolicyError(file, f"not Cedar: {error}") from None
+    if parsed["templates"]:
+        raise PolicyError(file, "write policies, not templates (?principal, ?resource)")
+    heads = re.finditer(r"^\s*(permit|forbid)\b", text, re.MULTILINE)
+    starts = [text.count("\n", 0, head.start(1)) + 1 for head in heads]
+    found = {}
+    for name, policy in parsed["staticPolicies"].items():
+        place = int(name.removeprefix("policy"))
+        line = starts[place] if place < len(starts) else None
+        found[name] = _Policy(file, line, policy["effect"], policy.get("annotations", {}))
+        if not found[name].annotations.get("id"):
+            raise found[name].fault('a policy needs @id("…"): the journal records it')
+    for problem in cedarpy.validate_policies(text, schema).errors:
+        place_of = found.get(problem.policy_id)
+        raise PolicyError(file, f"does not fit {SCHEMA}: {problem.error}", line=place_of.line if place_of else None)
+    yield from found.values()

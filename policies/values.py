@@ -1,0 +1,119 @@
+"""The values that cross the door of this room: questions in states, never about whom; decisions with their reasons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Coding", "Decision", "Edge", "Objection", "PolicyError", "Reader", "Reason", "Sight", "SourceState"]
+
+Coding = tuple[str, str]
+"""(system, code)."""
+
+
+class PolicyError(Exception):
+    """A policy file or table with a fault; `file`, `line` (or None) and what to write instead."""
+
+    def __init__(self, file: str, message: str, *, line: int | None = None) -> None:
+        self.file = file
+        self.line = line
+        self.message = message
+        super().__init__(f"{file}:{line}: {message}" if line else f"{file}: {message}")
+
+
+class Objection(StrEnum):
+    """How a patient's objection stands towards one organisation's records and this reader."""
+
+    NONE = "none"
+    UNDECIDED = "undecided"
+    UPHELD = "upheld"
+    NOT_UPHELD = "not-upheld"
+
+
+class Reason(StrEnum):
+    """Why something is forbidden: the first of these that holds. The words are the broker's stable codes."""
+
+    ORGANISATION_NOT_TAKING_PART = "organisation-not-taking-part"
+    PURPOSE_NOT_PERMITTED = "purpose-not-permitted"
+    ROLE_NOT_PERMITTED = "role-not-permitted"
+    RELATIONSHIP_NEEDED = "relationship-needed"
+    AGREEMENT_LAPSED = "agreement-lapsed"
+    OBJECTION = "objection"
+    CATEGORY_NOT_PERMITTED = "category-not-permitted"
+    LABEL = "label"
+    UNDECIDABLE = "undecidable"
+    """The engine gave no decision: counts as forbidden."""
+
+
+class Sight(StrEnum):
+    """What a reader may do with a labelled item of a category."""
+
+    SHOW = "show"
+    MARK = "mark"
+    WITHHOLD = "withhold"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, as a state.
+
+    Attributes:
+        role: a row of the role table, or None where the job-role code maps to none.
+        purpose: v3-ActReason code.
+        relationship: `encounter`, `referral`, `registration`, `caseload`, or None.
+        taking_part: the reader's organisation is registered and live, and its agreement and DSP Toolkit status are in
+            date today.
+    """
+
+    role: str | None
+    purpose: str
+    relationship: str | None
+    taking_part: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """An organisation as a source, as a state.
+
+    Attributes:
+        agreement: its information sharing agreement and DSP Toolkit status are in date today.
+        own: it is the reader's own organisation.
+        objection: how the patient's objection stands towards it.
+    """
+
+    agreement: bool
+    own: bool
+    objection: Objection
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided, and by which policies.
+
+    Attributes:
+        permitted: whether it may be.
+        policies: ids (`@id`) of the Cedar policies that determined it; empty where none permits.
+        reason: why not; None where permitted.
+        sight: for `may_see`: how it may be shown.
+    """
+
+    permitted: bool
+    policies: tuple[str, ...]
+    reason: Reason | None = None
+    sight: Sight = Sight.SHOW
+
+
+class Edge(StrEnum):
+    """What a reference from A to B means when one of the two is kept out."""
+
+    CONTAINER = "container"
+    """B out: the entry of A that names B is removed; A stays. A out: nothing follows."""
+    DEPENDANT = "dependant"
+    """B out: A goes. (A report of, a result of, a letter about, a member of an encounter.)"""
+    GOVERNS = "governs"
+    """A out: B goes. (The results that a report lists.)"""
+    BOTH = "both"
+    """Either out: the other goes. (A report and its results; an attendance and its appointment.)"""
+
+
+Edges = Mapping[str, Mapping[str, Edge]]
+"""Type, then top-level element that holds the reference, then what it means."""

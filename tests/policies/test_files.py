@@ -1,0 +1,210 @@
+"""A fault in any file stops the load, naming file and line and what to write."""
+
+import re
+from datetime import date
+
+import pytest
+
+from policies import Policies
+from policies.values import PolicyError, Reader
+
+SNOMED = "http://snomed.info/sct"
+TODAY = date(2026, 11, 22)
+RF2 = """\
+id\teffectiveTime\tactive\tmoduleId\trefsetId\treferencedComponentId
+a\t20260101\t1\tm\t999004381000000103\t100000001
+b\t20260101\t0\tm\t999004381000000103\t100000002
+c\t20260101\t1\tm\t999004371000000100\t100000003
+"""
+
+
+def test_the_hash_follows_every_file_that_decides_and_no_other(board):
+    first = Policies.load(board).hash
+    assert re.fullmatch(r"[0-9a-f]{64}", first)
+    assert first == Policies.load(None).hash
+    (board / "README.md").write_text("other words", encoding="utf-8")
+    assert Policies.load(board).hash == first
+    seen = {first}
+    for name in [
+        *(p.name for p in board.glob("*.toml") if p.name != "hazards.toml"),
+        "cedar/3-roles.cedar",
+        "cedar/schema.cedarschema",
+    ]:
+        file = board / name
+        comment = "\n# reviewed\n" if name.endswith("toml") else "\n// reviewed\n"
+        file.write_text(file.read_text(encoding="utf-8") + comment, encoding="utf-8")
+        now = Policies.load(board).hash
+        assert now not in seen
+        seen.add(now)
+
+
+def test_a_board_that_lets_secretaries_see_changes_a_table_and_no_policy(board, edit):
+    edit(
+        "roles.toml",
+        'id = "secretary"\nname = "Medical secretary"\nsees = []',
+        'id = "secretary"\nname = "Medical secretary"\nsees = ["contacts"]',
+    )
+    policies = Policies.load(board)
+    reader = Reader("secretary", "TREAT", "encounter", True)
+    seen = policies.may_see(reader, [("appointments", frozenset("N")), ("problems", frozenset("N"))])
+    assert [decision.permitted for decision in seen] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "roles.toml",
+            'sees = ["identity", "safety", "medicines", "clinical"]',
+            'sees = ["identity", "medicine"]',
+            "`medicine` is not a group",
+        ),
+        ("roles.toml", 'R1290 = "Pharmacist"', 'R8000 = "Pharmacist"', "R8000 is already clinician"),
+        ("roles.toml", 'R1290 = "Pharmacist"', 'R1290 = ""', "write code R1290 with its meaning"),
+        ("roles.toml", 'why = "Answers for', 'reason = "Answers for', "lacks `why`"),
+        ("roles.toml", 'why = "Answers for', 'since = 2020-01-01\nwhy = "Answers for', "unknown key `since`"),
+        (
+            "categories.toml",
+            'home = ["Condition"]',
+            'home = ["Observation"]',
+            "`Observation` is not a type of this category",
+        ),
+        ("categories.toml", 'home = ["Condition"]', "", "Condition has no home"),
+        ("categories.toml", 'categories = ["care-plans"]', 'categories = ["documents"]', "documents is in two groups"),
+        (
+            "categories.toml",
+            "only_where_offered = true",
+            'only_where_offered = "yes"',
+            "`only_where_offered` must be true or false",
+        ),
+        (
+            "labels.toml",
+            'show = ["clinician", "nurse", "mental-health-professional"]',
+            'show = ["doctor"]',
+            "`doctor` is not a role",
+        ),
+        (
+            "labels.toml",
+            'mark = ["clinician"]',
+            'mark = ["clinician"]\nshow = ["clinician"]',
+            "clinician stands in `show` and in `mark`",
+        ),
+        ("labels.toml", 'absent = "N"', 'absent = "NORMAL"', "`NORMAL` is not a label"),
+        ("exclusions.toml", "until = 2023-10-12", 'until = "2023-10-12"', "`until` must be a date without quotes"),
+        (
+            "exclusions.toml",
+            "from = 1991-08-01",
+            "from = 1991-08-01\nuntil = 1990-01-01",
+            "`until` must be later than `from`",
+        ),
+        ("exclusions.toml", "[rule.codes.loinc]", "[rule.codes.loink]", "`loink` is not a system"),
+        ("exclusions.toml", 'labels = ["STD", "SEX"]', 'labels = ["STI"]', "`STI` is not a label"),
+        (
+            "closure.toml",
+            '"Procedure", "Condition"]',
+            '"Procedure", "Conditions"]',
+            "`Conditions` is not a type with a home",
+        ),
+        ("closure.toml", 'both = ["appointment"]', 'both = ["basedOn"]', "basedOn is already governs"),
+        ("closure.toml", '"reaction",', '"reaction", "encounter",', "encounter leads to what is kept out"),
+        ("closure.toml", 'both = ["appointment"]', 'either = ["appointment"]', "unknown key `either`"),
+        ("systems.toml", 'id = "job-role"', 'id = "job-roles"', "no system `job-role`"),
+        ("roles.toml", 'name = "Medical secretary"', "name = Medical secretary", "not TOML"),
+    ],
+)
+def test_a_fault_in_a_table_names_file_line_and_what_to_write(board, edit, file, old, new, message):
+    edit(file, old, new)
+    with pytest.raises(PolicyError) as caught:
+        Policies.load(board)
+    assert caught.value.file == file
+    assert message in caught.value.message
+    if file != "systems.toml":
+        lines = (board / file).read_text(encoding="utf-8").splitlines()
+        assert caught.value.line is not None
+        assert 0 < caught.value.line <= len(lines)
+
+
+def test_the_line_of_a_fault_is_where_it_stands(board, edit):
+    line = edit("labels.toml", 'show = ["clinician", "nurse", "mental-health-professional"]', 'show = ["doctor"]')
+    with pytest.raises(PolicyError) as caught:
+        Policies.load(board)
+    assert caught.value.line == line
+    assert str(caught.value).startswith(f"labels.toml:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("permit (principal, action, resource);", "a policy needs @id", 1),
+        ('@id("x")\nforbid (principal, action, resource);', "a forbid needs @reason", 2),
+        ('@id("x")\n@reason("because")\nforbid (principal, action, resource);', "a forbid needs @reason", 3),
+        ('@id("role-may-ask")\npermit (principal, action, resource);', "stands twice", 2),
+        (
+            '@id("x")\npermit (principal, action, resource)\nwhen { principal.sex == 1 };',
+            "does not fit schema.cedarschema",
+            2,
+        ),
+        ('@id("x")\npermit (principal == ?principal, action, resource);', "not templates", None),
+        ("permit (principal,", "not Cedar", None),
+    ],
+)
+def test_a_policy_that_could_not_explain_itself_is_refused(board, text, message, line):
+    (board / "cedar" / "9-new.cedar").write_text(text, encoding="utf-8")
+    with pytest.raises(PolicyError) as caught:
+        Policies.load(board)
+    assert caught.value.file == "cedar/9-new.cedar"
+    assert message in caught.value.message
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize("name", ["roles.toml", "closure.toml", "cedar/schema.cedarschema"])
+def test_a_missing_file_is_named(board, name):
+    (board / name).unlink()
+    with pytest.raises(PolicyError, match="missing"):
+        Policies.load(board)
+
+
+def test_a_folder_without_policies_is_refused(tmp_path, board):
+    for file in (board / "cedar").glob("*.cedar"):
+        file.unlink()
+    with pytest.raises(PolicyError, match="nothing would ever be permitted"):
+        Policies.load(board)
+
+
+def test_a_reference_set_that_is_not_loaded_is_told_with_what_to_do(policies):
+    notices = "\n".join(policies.notices)
+    for refset in ("999004381000000103", "999004371000000100", "999004351000000109"):
+        assert f"Put its members into value-sets/{refset}.txt" in notices
+    assert all(re.match(r"exclusions\.toml:\d+: ", notice) for notice in policies.notices)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RF2,
+        "# members\n100000001 | Something |\n",
+    ],
+)
+def test_a_licensed_reference_set_is_read_in_either_form(board, text):
+    before = Policies.load(board)
+    (board / "value-sets" / "999004381000000103.txt").write_text(text, encoding="utf-8")
+    policies = Policies.load(board)
+    added = policies.tables.excluded_codings(TODAY) - before.tables.excluded_codings(TODAY)
+    assert added == {(SNOMED, "100000001")}
+    assert not any("999004381000000103" in notice for notice in policies.notices)
+    assert policies.hash != before.hash
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("999004381000000103.txt", "not a code\n", "one SNOMED CT code a line"),
+        ("999004381000000103.txt", "# nobody\n", "no active member"),
+        ("999004381000000103.txt", "id\tactive\n1\t1\n", "not an RF2 reference set"),
+        ("123.txt", "100000001\n", "no rule names value-sets/123.txt"),
+    ],
+)
+def test_a_value_set_file_with_a_fault_stops_the_load(board, name, text, message):
+    (board / "value-sets" / name).write_text(text, encoding="utf-8")
+    with pytest.raises(PolicyError, match=re.escape(message)):
+        Policies.load(board)

@@ -1,0 +1,66 @@
+"""The cases of the board hold, and a case that does not hold is told."""
+
+from datetime import date
+
+import pytest
+
+from policies import run_scenarios
+from policies.scenarios import load_scenarios
+from policies.values import PolicyError
+
+
+def test_every_scenario_of_the_package_holds(policies):
+    report = run_scenarios(policies)
+    assert report["failed"] == []
+    assert report["passed"] > 50
+
+
+def test_every_policy_determines_some_scenario(policies, board):
+    cases = load_scenarios(policies.tables, board / "cases", today=date(2026, 11, 22))
+    named = set().union(*(case.policies for case in cases if case.policies))
+    assert policies.rules.permits | policies.rules.reasons.keys() <= named
+    assert {rule.id for rule in policies.tables.exclusions} <= named
+
+
+def test_a_case_that_does_not_hold_is_told_with_file_case_and_policies(policies, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        '[[case]]\nid = "hope"\nwhy = "w"\naction = "ask"\nrole = "student"\nexpect = "permit"\n'
+        '[[case]]\nid = "fine"\nwhy = "w"\nexpect = "permit"\n',
+        encoding="utf-8",
+    )
+    assert run_scenarios(policies, tmp_path) == {
+        "passed": 1,
+        "failed": [
+            {
+                "file": "mine.toml",
+                "case": "hope",
+                "expected": "permit",
+                "decision": "forbid",
+                "policies": ["role-sees-nothing"],
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('why = "w"\nexpect = "permit"', "lacks `id`"),
+        ('id = "a"\nwhy = "w"\nexpect = "maybe"', "`maybe` is not an outcome"),
+        ('id = "a"\nwhy = "w"\nexpect = "permit"\nrole = "docter"', "`docter` is not a role"),
+        ('id = "a"\nwhy = "w"\nexpect = "permit"\nlable = ["R"]', "unknown key `lable`"),
+        ('id = "a"\nwhy = "w"\nexpect = "permit"\noverride = true', "no policy depends on `override` yet"),
+        ('id = "a"\nwhy = "w"\naction = "share"\nexpect = "permit"\ncodes = ["360"]', "system|code"),
+    ],
+)
+def test_a_scenario_with_a_fault_is_named_with_its_line(policies, tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(f"[[case]]\n{text}\n", encoding="utf-8")
+    with pytest.raises(PolicyError, match=message.replace("|", r"\|")) as caught:
+        run_scenarios(policies, tmp_path)
+    assert caught.value.file == "mine.toml"
+    assert caught.value.line is not None
+
+
+def test_a_folder_that_is_not_there_is_a_fault(policies, tmp_path):
+    with pytest.raises(PolicyError, match="no such folder"):
+        run_scenarios(policies, tmp_path / "none")
