@@ -17,8 +17,10 @@ def is_target(target: str) -> bool:
     """Whether `base_url + target` stays below `base_url` and is fit for a request line."""
     if not _TARGET.fullmatch(target) or "#" in target:
         return False
-    path = unquote(target.partition("?")[0])
-    return not {".", ".."} & set(re.split(r"[/\\]", path))
+    path = target.partition("?")[0]
+    if "." not in path and "%" not in path:
+        return True
+    return not {".", ".."} & set(re.split(r"[/\\]", unquote(path)))
 
 
 def target_of(link: str, base_url: str, link_bases: tuple[str, ...] = ()) -> str | None:

@@ -34,7 +34,7 @@ class Listed:
     includes: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Capability:
     """What a server can do.
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -18,6 +18,9 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 UNSALVAGEABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
 
 
+_NOTHING: Final = msgspec.Raw(b"")
+
+
 class _Search(msgspec.Struct, gc=False):
     mode: str = ""
 
@@ -26,11 +29,11 @@ class _Response(msgspec.Struct, gc=False):
     status: str = ""
 
 
-class Entry(msgspec.Struct, rename="camel"):
+class Entry(msgspec.Struct, rename="camel", gc=False):
     """An entry of a Bundle; `resource` is empty where there is none."""
 
     full_url: str | None = None
-    resource: msgspec.Raw = msgspec.Raw(b"")
+    resource: msgspec.Raw = _NOTHING
     search: _Search | None = None
     response: _Response | None = None
 
@@ -117,13 +120,13 @@ class Page:
         notes: its severities and codes.
     """
 
-    resources: list[Resource]
-    matches: int
-    urls: set[str]
-    total: int | None
-    next: str | None
-    finding: Finding
-    notes: tuple[str, ...]
+    resources: list[Resource] = field(default_factory=list)
+    matches: int = 0
+    urls: set[str] = field(default_factory=set)
+    total: int | None = None
+    next: str | None = None
+    finding: Finding = Finding.ANSWERED
+    notes: tuple[str, ...] = ()
 
 
 def head_of(resource: "bytes | msgspec.Raw") -> Head:
@@ -186,38 +189,35 @@ def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = Fa
     if b"OperationOutcome" in body and (alone := _outcome_alone(body)):
         return alone
     bundle = open_bundle(body)
-    entries = bundle.entry or []
-    page = Page(
-        resources=[],
-        matches=0,
-        urls=set(),
-        total=bundle.total,
-        next=next((link.url for link in bundle.link or () if link.relation == "next"), None),
-        finding=Finding.ANSWERED,
-        notes=(),
-    )
+    page = Page()
     suspicious = b"OperationOutcome" in body
     deep = _deeper_than(body, depth)
-    empty = 0
-    for entry in entries:
+    resources = page.resources
+    urls = page.urls
+    matches = empty = 0
+    for entry in bundle.entry or ():
         mode = entry.search.mode if entry.search else ""
         resource = entry.resource
         if mode == "outcome" or (suspicious and head_of(resource).resource_type == "OperationOutcome"):
             _hear(page, resource)
             continue
-        if all_count or mode != "include":
-            page.matches += 1
-            if entry.full_url:
-                page.urls.add(entry.full_url)
-        if not memoryview(resource):
+        included = mode == "include"
+        full_url = entry.full_url
+        if all_count or not included:
+            matches += 1
+            if full_url:
+                urls.add(full_url)
+        if resource is _NOTHING:
             empty += 1
         elif deep and _deeper_than(bytes(resource), depth):
             _tell(page, Finding.TRUNCATED, f"a resource nested deeper than {depth}")
         else:
-            included = mode == "include"
-            page.resources.append(Resource(resource, Arrival.INCLUDED if included else arrival, entry.full_url))
+            resources.append(Resource(resource, Arrival.INCLUDED if included else arrival, full_url))
     if empty:
         _tell(page, Finding.TRUNCATED, f"{empty} entries without a readable resource")
+    page.matches = matches
+    page.total = bundle.total
+    page.next = next((link.url for link in bundle.link or () if link.relation == "next"), None)
     return page
 
 
@@ -225,7 +225,7 @@ def _outcome_alone(body: bytes) -> Page | None:
     """A whole answer that is an OperationOutcome instead of a Bundle."""
     if head_of(body).resource_type != "OperationOutcome":
         return None
-    page = Page(resources=[], matches=0, urls=set(), total=None, next=None, finding=Finding.ANSWERED, notes=())
+    page = Page()
     _hear(page, body)
     if page.finding is Finding.ANSWERED:
         raise SourceMalformed("its answer is an OperationOutcome, not a Bundle")

@@ -28,6 +28,9 @@ class Ledger:
 
     def settle(self, types: AbstractSet[str], outcome: Outcome) -> None:
         """One record has nothing more of these types."""
+        if self._records == 1:
+            self._report(types, self._overall | outcome)
+            return
         alike: dict[tuple[int, ...], set[str]] = {}
         for name in types:
             settled = self._settled.setdefault(name, [])

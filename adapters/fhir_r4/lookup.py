@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -11,10 +10,11 @@ import msgspec
 from adapters.contract import Arrival, Learned, Resource, Source, SourceRequest
 from adapters.errors import AdapterError, PatientNotFound, SourceFailed, SourceMalformed
 from adapters.fhir_r4.approach import Approach, Memory
-from adapters.fhir_r4.capability import Capability, Statements
+from adapters.fhir_r4.capability import Statements
 from adapters.fhir_r4.envelope import UNREADABLE, finding_of_status, open_bundle, open_page
 from adapters.fhir_r4.ledger import Ledger
-from adapters.fhir_r4.queries import NHS_NUMBER_SYSTEM, Queries, Query, patient_parameter
+from adapters.fhir_r4.plan import Plan, make_plan
+from adapters.fhir_r4.queries import NHS_NUMBER_SYSTEM, Queries, Query
 from adapters.fhir_r4.search import REFUSALS, Outcome, Searcher
 from adapters.findings import Finding
 from adapters.transport import Exchange
@@ -42,25 +42,6 @@ class _Patient(msgspec.Struct, rename="camel"):
 
 
 _PATIENT: Final = msgspec.json.Decoder(_Patient)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """What is asked of this server.
-
-    Attributes:
-        offered: approaches that it offers.
-        searches: each type that can be searched by patient, context first, with its parameter and includes.
-        unsearchable: types that it lists and that can't: what is learned of them, unless `$everything` gives them.
-    """
-
-    offered: tuple[Approach, ...]
-    searches: Mapping[str, tuple[str, frozenset[str]]]
-    unsearchable: Mapping[str, Outcome]
-
-    @property
-    def types(self) -> frozenset[str]:
-        return frozenset(self.searches) | frozenset(self.unsearchable)
 
 
 class Lookup:
@@ -101,12 +82,15 @@ class Lookup:
             if not capability.r4:
                 raise SourceFailed("its FHIR version is not R4")
             ledger = Ledger(len(local_ids), outcome, give)
-            ledger.settle_at_once({"Patient"} & self._request.types, Outcome())
-            plan = self._plan(capability, ledger)
-            if plan.types:
-                async with asyncio.TaskGroup() as group:
-                    for local_id in local_ids:
-                        group.create_task(self._record(local_id, plan, ledger, give))
+            asked = frozenset().union(*self._request.categories.values())
+            plan = make_plan(capability, asked, self._request.context)
+            for types, learned in plan.at_once:
+                ledger.settle_at_once(types, learned)
+            if not plan.types:
+                return
+            async with asyncio.TaskGroup() as group:
+                for local_id in local_ids:
+                    group.create_task(self._record(local_id, plan, ledger, give))
 
     async def _find(self, give: Give) -> tuple[list[str], Outcome] | None:
         """The ids of the local records, and how well the search for them went; None if there is nothing to fetch."""
@@ -139,30 +123,7 @@ class Lookup:
             outcome |= Outcome(Finding.TRUNCATED, (f"more than {_LOCAL_RECORDS} local records",))
         return usable[:_LOCAL_RECORDS], outcome
 
-    def _plan(self, capability: Capability, ledger: Ledger) -> _Plan:
-        """Divide the types wanted into what can be asked and what can't; of what is not listed, say so at once."""
-        asked = frozenset().union(*self._request.categories.values())
-        searches: dict[str, tuple[str, frozenset[str]]] = {}
-        unsearchable: dict[str, Outcome] = {}
-        unlisted: set[str] = set()
-        for name in sorted(self._request.types - {"Patient"}, key=lambda t: (t not in self._request.context, t)):
-            listed = capability.lists(name)
-            if listed is None:
-                unlisted.add(name)
-            elif listed.searchable and (parameter := patient_parameter(name, listed.parameters)):
-                searches[name] = (parameter, listed.includes)
-            elif name in asked:
-                unsearchable[name] = Outcome(Finding.NOT_PROVIDED, ("can't be searched by patient",))
-            else:
-                unsearchable[name] = Outcome()
-        ledger.settle_at_once(unlisted & asked, Outcome(Finding.NOT_PROVIDED))
-        ledger.settle_at_once(unlisted - asked, Outcome())
-        offered = [Approach.EVERYTHING] if capability.everything else []
-        if not offered or asked.isdisjoint(unsearchable):
-            offered += [Approach.BATCH, Approach.SEARCHES] if capability.batch else [Approach.SEARCHES]
-        return _Plan(offered=tuple(offered), searches=searches, unsearchable=unsearchable)
-
-    async def _record(self, local_id: str, plan: _Plan, ledger: Ledger, give: Give) -> None:
+    async def _record(self, local_id: str, plan: Plan, ledger: Ledger, give: Give) -> None:
         """Fetch one local record by the approach with the fewest steps; by searches where the server refuses it."""
         approach = self._memory.choose(plan.offered)
         if approach is Approach.EVERYTHING:
@@ -181,7 +142,7 @@ class Lookup:
             self._memory.refused(approach)
         await self._searches(queries, ledger, give)
 
-    async def _everything(self, local_id: str, plan: _Plan, ledger: Ledger, give: Give) -> bool:
+    async def _everything(self, local_id: str, plan: Plan, ledger: Ledger, give: Give) -> bool:
         """The whole record, page by page; False if the server refuses."""
         try:
             answer = await self._exchange.get(f"/Patient/{local_id}/$everything?_count=500")

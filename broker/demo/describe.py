@@ -45,11 +45,13 @@ class Item:
         what: the thing itself, the same words wherever it is recorded.
         how: how it stands at this source.
         when: `YYYY-MM-DD` or less; empty where nothing is said.
+        standing: the status alone, for things where it matters that two sources give another.
     """
 
     what: str
     how: str = ""
     when: str = ""
+    standing: str = ""
 
 
 def source_of(resource: Resource) -> str:
@@ -102,7 +104,8 @@ def _medication(resource: Resource) -> Item:
     status = resource.get("status", "")
     doses = [dosage.get("text") for dosage in resource.get("dosageInstruction", ())]
     how = _join(status if status == "active" else status.upper(), _words(resource.get("statusReason")), *doses)
-    return Item(_words(resource.get("medicationCodeableConcept")) or "A medicine", how, resource.get("authoredOn", ""))
+    what = _words(resource.get("medicationCodeableConcept")) or "A medicine"
+    return Item(what, how, resource.get("authoredOn", ""), status)
 
 
 def _condition(resource: Resource) -> Item:

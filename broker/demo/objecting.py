@@ -1,5 +1,7 @@
 """What patients of the demo world have said no to, written into the register by its own rules before the start."""
 
+from typing import Final
+
 from broker.app import open_journal
 from broker.demo.world import OBJECTIONS
 from broker.demo.world.files import OPERATOR_ISSUER
@@ -10,9 +12,12 @@ from broker.store import open_store
 
 __all__ = ["record_objections"]
 
+STEPS: Final = (Status.UNDER_REVIEW, Status.UPHELD)
+"""What follows an objection that was received."""
+
 
 async def record_objections(settings: Settings) -> None:
-    """Record each objection, and decide it where the story says so; what is there already is left as it is."""
+    """Record each objection and have it upheld; what is there already is left as it is."""
     lead = settings.objections.lead_controller or ""
     nurse = _actor("Nurse C Example", "RJ1", "https://ehr.rj1.example", role="nurse", role_code="R8001", care=True)
     officer = _actor("P Example", lead, OPERATOR_ISSUER, role="privacy-officer", role_code="R0001", care=False)
@@ -28,8 +33,8 @@ async def record_objections(settings: Settings) -> None:
                 made = await register.record(
                     nurse, patient=objector.nhs_number, asked_by=objector.asked_by, effect_explained=True
                 )
-                if objector.status != Status.RECEIVED:
-                    await register.decide(officer, made.id, status=objector.status, reason=objector.reason or None)
+                for status in STEPS:
+                    await register.decide(officer, made.id, status=status)
         finally:
             await store.dispose()
     finally:

@@ -32,6 +32,8 @@ READY_SECONDS: Final = 20.0
 LEAVE_SECONDS: Final = 5.0
 """How long it may take to end."""
 USUAL_PORT: Final = 8080
+INTERRUPTED: Final = 130
+"""Exit code where a single lookup was interrupted, as a shell has it."""
 LAST_EVENTS: Final = frozenset({"lookup.delivered", "lookup.not-delivered"})
 
 
@@ -47,7 +49,23 @@ async def run(*, once: bool, form: str, port: int | None, directory: Path | None
     Raises:
         ConfigurationError: the directory can't be written, or somebody else listens there.
     """
-    stop = _stopped_by_signal()
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    work = asyncio.create_task(_perform(once, form, port, directory))
+    waiting = asyncio.create_task(interrupted.wait())
+    await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not work.done():
+        work.cancel()  # closes the broker, then the world, in order
+        await asyncio.wait({work})
+    if work.cancelled():
+        return INTERRUPTED if once else 0
+    return work.result()
+
+
+async def _perform(once: bool, form: str, port: int | None, directory: Path | None) -> int:  # noqa: FBT001 - as `run`
     place = directory or Path(tempfile.mkdtemp(prefix="care-record-broker-demo-"))
     if directory is None:
         _tell(sys.stderr, f"broker demo: its files are in {place}")
@@ -66,7 +84,7 @@ async def run(*, once: bool, form: str, port: int | None, directory: Path | None
                 return 1 if "error" in reply else 0
             _tell(sys.stderr if form == "json" else sys.stdout, show_next(address, world.control, config))
             _tell(sys.stderr, "Serving until interrupted (Ctrl-C).")
-            await stop.wait()
+            await asyncio.Event().wait()
     return 0
 
 
@@ -157,14 +175,6 @@ async def _audit(settings: Settings, lookup_id: str) -> list[dict[str, Any]]:
             break
         await asyncio.sleep(0.02)
     return records
-
-
-def _stopped_by_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 def _free(usual: int) -> int:

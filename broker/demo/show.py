@@ -69,11 +69,12 @@ def _banner(reply: Json, resources: Sequence[Json]) -> Iterator[str]:
 def _sources(rows: Sequence[Json]) -> Iterator[str]:
     yield ""
     yield _rule("WHO WAS ASKED")
+    yield f"  {'source':<15}{'organisation':<47}{'status':<16}{'items'}{'time':>6}"
     for row in rows:
         name = textwrap.shorten(row["name"], 46, placeholder=" ...")
         status = row["status"] if row["status"] in DEFINITE else row["status"].upper()
-        count = f"{row['resources']:>3}" if row["resources"] else "  -"
-        elapsed = "" if row["elapsed_ms"] is None else f"{row['elapsed_ms'] / 1000:>6.2f} s"
+        count = f"{row['resources'] or '-':>5}"
+        elapsed = "" if row["elapsed_ms"] is None else f"{row['elapsed_ms'] / 1000:>5.1f} s"
         slow = "  slow" if (row["elapsed_ms"] or 0) >= SLOW_MS else ""
         yield f"  {row['source'] or '-':<15}{name:<47}{status:<16}{count}{elapsed}{slow}".rstrip()
         remarks = [*row["notes"]]
@@ -118,7 +119,7 @@ def _contradictions(resources: Sequence[Json]) -> Iterator[str]:
     issues = [resource for resource in resources if resource["resourceType"] == "DetectedIssue" and _brokers(resource)]
     if issues:
         yield ""
-        yield _rule("!! SOURCES CONTRADICT EACH OTHER", "!")
+        yield _rule("SOURCES CONTRADICT EACH OTHER", "!")
     for issue in issues:
         yield from _wrap(issue.get("detail", ""), "  ")
 
@@ -176,7 +177,8 @@ def _group(group: Sequence[Json]) -> Iterator[str]:
         yield from _line(item.when, item.what + (f": {item.how}" if item.how else ""), source_of(group[0]))
         return
     sources = len({source_of(resource) for resource in group})
-    yield from _wrap(f"{describe(group[0]).what}  (the same, recorded in {sources} places)", " " * 14)
+    differ = ", which DISAGREE" if len({describe(resource).standing for resource in group}) > 1 else ""
+    yield from _wrap(f"{describe(group[0]).what}  (the same, recorded in {sources} places{differ})", " " * 14)
     for resource in group:
         item = describe(resource)
         yield from _line(item.when, f"- {item.how or 'recorded'}", source_of(resource))

@@ -26,7 +26,7 @@ def _lines(address: str, control: str, config: Path) -> Iterator[str]:
     down = DOWN.split("-", maxsplit=1)[0]
     guarded = next(story for story in STORIES if "never shared" in story.shows)
     yield from ("", "-- WHAT TO TRY NEXT, in another terminal ".ljust(96, "-"))
-    yield from ("", f"  Bring {down} back:", "", f"curl -X POST {control}/revive/{down}")
+    yield from ("", f"  Bring {down} back:", "", f"curl -s -X POST {control}/revive/{down}")
     yield from ("", "  Then the same lookup again is complete:", "", _curl(address, config, MRS_OKAFOR, readable=True))
     yield from ("", "  The same as it arrives, line by line, each source as soon as it has answered:", "")
     yield _curl(address, config, MRS_OKAFOR, "-N -H 'Accept: application/x-ndjson'")

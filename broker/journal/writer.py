@@ -137,7 +137,7 @@ class Writer:
         try:
             while self._step():
                 pass
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 whatever it is, those who wait must hear of it
             _log.exception("journal.writer-ended: nothing can be released until the broker is started again")
             self._fail(type(error).__name__)
         finally:
@@ -154,13 +154,12 @@ class Writer:
                 if not self.turn.wait(RETRY if self._reason else None):
                     break
             self._batch, self._queue = self._queue, []
-            if self._stopping and not self._batch:
-                return False
-        if self._reason:
+            over = self._stopping and not self._batch
+        if self._reason:  # also once more at the very end: the next segment says which lines are void
             self._go_on()
-        else:
+        elif self._batch:
             self._commit()
-        return True
+        return not over
 
     def _commit(self) -> None:
         batch = self._batch

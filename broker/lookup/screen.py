@@ -203,6 +203,7 @@ class _Closure:
         self._scope = scope
         self._final = final
         self._items = {(item.type, item.id): item for item in guarded.items}
+        self._deciding = tables.deciding
         self._resolved: set[str] = set()
         self.out: set[Target] = set()
         self.lacks: set[str] = set()
@@ -263,6 +264,9 @@ class _Closure:
             for element in [name for name in item.data if name not in keep and name not in _ALWAYS]:
                 del item.data[element]
             item.data.pop("meta", None)
+            for reaction in item.data.get("reaction") or ():
+                for words in ("note", "description"):
+                    reaction.pop(words, None)
             item.references = [one for one in item.references if one[0] in keep]
         if self.out:
             for item in self._guarded.items:
@@ -307,7 +311,7 @@ class _Closure:
                 if literal in resolved or edges[element] not in _FOLLOWS:
                     continue
                 target = self._guarded.targets.of(literal)
-                if target is None or target in self._items or target[0] == "Patient":
+                if target is None or target in self._items or target[0] not in self._deciding:
                     resolved.add(literal)
                     continue
                 if not self._final:

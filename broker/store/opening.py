@@ -1,9 +1,12 @@
 """Opens the store: an engine whose tables are there and of this version."""
 
+import asyncio
+import contextlib
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event, select, text
 from sqlalchemy.engine import make_url
@@ -16,7 +19,8 @@ from broker.store.tables import METADATA, SCHEMA, VERSION
 
 __all__ = ["open_store", "sqlite_file"]
 
-REGISTERS = ("objections",)
+REGISTERS: Final = ("objections",)
+_NOT_OURS: Final = "can't be opened as the broker's store: name another, or restore it"
 
 
 async def open_store(url: str) -> AsyncEngine:
@@ -32,10 +36,12 @@ async def open_store(url: str) -> AsyncEngine:
     named: Path | str = file or "[store] url"
     try:
         if file:
-            _make_file(file)
+            await asyncio.to_thread(_make_file, file)
         engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=file is None)
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigurationError(named, "write sqlite+aiosqlite:///path, or install the driver it names") from error
+    except sqlite3.Error as error:
+        raise ConfigurationError(named, _NOT_OURS) from error
     except OSError as error:
         raise ConfigurationError(named, f"can't be made ({error.strerror}): let this user write there") from error
     if file:
@@ -47,7 +53,7 @@ async def open_store(url: str) -> AsyncEngine:
                 await _create(connection)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         await engine.dispose()
-        raise ConfigurationError(named, "can't be opened as the broker's store: name another, or restore it") from error
+        raise ConfigurationError(named, _NOT_OURS) from error
     if version > VERSION:
         await engine.dispose()
         words = f"belongs to a later version of the broker (schema {version}; this one knows {VERSION}): start that one"
@@ -62,15 +68,26 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def _make_file(file: Path) -> None:
-    """Make what is missing for its owner alone: SQLite gives its log beside the file the same mode."""
+    """Make what is missing, for its owner alone: SQLite gives its log beside the file the same mode.
+
+    One process at a time, for SQLite doesn't wait for another one that turns the log on.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    finally:
+        os.close(directory)
 
 
 def _prepare(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     # An objection that was acknowledged outlives a power cut, so every commit is synced.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=5000", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

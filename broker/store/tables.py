@@ -41,7 +41,6 @@ OBJECTIONS: Final = Table(
     Column("asked_by", String(16), nullable=False),
     Column("effect_explained", Boolean, nullable=False),
     Column("recorded_by", Text, nullable=False),
-    Column("recorder", Text, nullable=False),
     Column("recorded_at", String(32), nullable=False),
     Column("decided_by", Text),
     Column("decided_at", String(32)),

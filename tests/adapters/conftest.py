@@ -48,9 +48,7 @@ def outcome(severity, code, text="words of the source"):
 
 
 def json_answer(value, status=200, **headers):
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type=FHIR_JSON, headers=headers or None
-    )
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type=FHIR_JSON, headers=headers or None)
 
 
 def answering(value, status=200, **headers):
@@ -186,7 +184,10 @@ class FhirServer:
             path, _, query = entry["request"]["url"].partition("?")
             kind, _, local_id = path.partition("/")
             if not local_id:
-                entries.append({"resource": self.search(kind, dict(parse_qsl(query))), "response": {"status": "200 OK"}})
+                entries.append({
+                    "resource": self.search(kind, dict(parse_qsl(query))),
+                    "response": {"status": "200 OK"},
+                })
                 continue
             found = [r for r in self.resources if (r["resourceType"], r["id"]) == (kind, local_id)]
             answer = {"resource": found[0]} if found else {}

@@ -51,9 +51,7 @@ async def test_links_that_name_a_declared_address_are_asked_at_the_base_url(star
         "{base}",
     ],
 )
-async def test_a_link_that_leads_elsewhere_is_never_asked_and_the_answer_is_not_whole(
-    start, connect, fhir, many, link
-):
+async def test_a_link_that_leads_elsewhere_is_never_asked_and_the_answer_is_not_whole(start, connect, fhir, many, link):
     server = await start(*many)
     origin = server.base_url.removesuffix("/fhir")
     url = link.format(base=server.base_url, origin=origin, host=origin.removeprefix("http://"))
@@ -155,9 +153,7 @@ async def test_a_page_without_entries_but_with_a_link_is_followed(start, connect
 
 
 @pytest.mark.parametrize(("status", "finding"), [(410, "failed"), (500, "failed"), (429, "busy"), (403, "refused")])
-async def test_a_page_that_fails_costs_its_types_and_keeps_what_had_come(
-    start, connect, fhir, many, status, finding
-):
+async def test_a_page_that_fails_costs_its_types_and_keeps_what_had_come(start, connect, fhir, many, status, finding):
     server = await start(*many, page_size=5)
     server.overrides["GET "] = fhir.answering(fhir.outcome("error", "expired"), status)
     got = await fhir.gather(connect(server).fetch(fhir.ask()))

@@ -10,7 +10,9 @@ ASKED = ["Location/1", "Location/2", "PractitionerRole/3", "Location/missing", "
 
 @pytest.fixture
 def places(fhir):
-    return [{"resourceType": kind, "id": i} for kind, i in [("Location", "1"), ("Location", "2"), ("PractitionerRole", "3")]]
+    return [
+        {"resourceType": kind, "id": i} for kind, i in [("Location", "1"), ("Location", "2"), ("PractitionerRole", "3")]
+    ]
 
 
 async def read(adapter, request, references):

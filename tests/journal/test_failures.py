@@ -29,8 +29,15 @@ async def on_faulty(directory, keys, faulty):
 
 async def until(condition):
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 what is waited for is another thread's or the disk's
             await asyncio.sleep(0.005)
+
+
+async def look_up(journal, intent, tell):
+    """A lookup whose intent is durable, and then what the test tells."""
+    async with journal.lookup(lookup_id="L1", intent=intent) as record:
+        await record.durable()
+        await tell(record)
 
 
 def events(path):
@@ -73,11 +80,12 @@ async def test_lines_that_were_not_known_to_be_durable_are_void(on_faulty, fault
 async def test_a_full_disk_releases_nothing_and_the_lookup_fails_once_there_is_room(
     on_faulty, faulty, directory, intent
 ):
+    async def release(record):
+        faulty.write = errno.ENOSPC
+        await record.outcome("released", complete=True)
+
     with pytest.raises(JournalUnavailable):
-        async with on_faulty.lookup(lookup_id="L1", intent=intent) as record:
-            await record.durable()
-            faulty.write = errno.ENOSPC
-            await record.outcome("released", complete=True)
+        await look_up(on_faulty, intent, release)
     faulty.heal()
     await until(lambda: len(records_of(directory, "L1")) == 2)
     outcome = records_of(directory, "L1")[-1]
@@ -87,26 +95,28 @@ async def test_a_full_disk_releases_nothing_and_the_lookup_fails_once_there_is_r
 
 
 async def test_a_refusal_that_could_not_be_written_is_written_as_it_was(on_faulty, faulty, directory, intent):
+    async def refuse(record):
+        faulty.sync = errno.EIO
+        await record.outcome("refused", code="own-record")
+
     with pytest.raises(JournalUnavailable):
-        async with on_faulty.lookup(lookup_id="L1", intent=intent) as record:
-            await record.durable()
-            faulty.sync = errno.EIO
-            await record.outcome("refused", code="own-record")
+        await look_up(on_faulty, intent, refuse)
     faulty.heal()
     await until(lambda: len(records_of(directory, "L1")) == 2)
     assert records_of(directory, "L1")[-1]["code"] == "own-record"
 
 
 async def test_a_lookup_that_lost_a_line_can_not_be_released(on_faulty, faulty, directory, intent, row):
+    async def lose_the_plan(record):
+        faulty.sync = errno.EIO
+        record.plan(sources=[row], policies=[], policy_set=None)
+        await until(lambda: not on_faulty.writable)
+        faulty.heal()
+        await until(lambda: on_faulty.writable)
+        await record.outcome("released", complete=True)
+
     with pytest.raises(JournalUnavailable):
-        async with on_faulty.lookup(lookup_id="L1", intent=intent) as record:
-            await record.durable()
-            faulty.sync = errno.EIO
-            record.plan(sources=[row], policies=[], policy_set=None)
-            await until(lambda: not on_faulty.writable)
-            faulty.heal()
-            await until(lambda: on_faulty.writable)
-            await record.outcome("released", complete=True)
+        await look_up(on_faulty, intent, lose_the_plan)
     await on_faulty.close()
     assert [record["event"] for record in records_of(directory, "L1")] == ["lookup.intent", "lookup.outcome"]
     assert verify(directory).ok, verify(directory).faults
@@ -128,11 +138,13 @@ async def test_an_intent_that_never_was_owes_no_outcome(on_faulty, faulty, direc
 
 async def test_an_outcome_owed_when_the_broker_stops_is_left_to_the_next_start(directory, keys, faulty, intent):
     journal = await Journal.open(directory, keys, node="node-1", disk=faulty.disk)
+
+    async def release(record):
+        faulty.write = errno.ENOSPC
+        await record.outcome("released", complete=True)
+
     with pytest.raises(JournalUnavailable):
-        async with journal.lookup(lookup_id="L1", intent=intent) as record:
-            await record.durable()
-            faulty.write = errno.ENOSPC
-            await record.outcome("released", complete=True)
+        await look_up(journal, intent, release)
     await journal.close()
     await (await Journal.open(directory, keys, node="node-1")).close()
     outcomes = [record.get("outcome") for record in records_of(directory, "L1")]

@@ -43,7 +43,16 @@ def test_the_first_serial_is_the_first_number():
 
 
 @pytest.mark.parametrize(
-    "number", ["", "999000001", "99900000188", "999 000 0018", "999000001X", "９９９００００01８", "-990000018"]
+    "number",
+    [
+        "",
+        "999000001",
+        "99900000188",
+        "999 000 0018",
+        "999000001X",
+        "".join(chr(0xFF10 + int(digit)) for digit in "9990000018"),
+        "-990000018",
+    ],
 )
 def test_what_is_not_ten_digits_is_not_valid(number):
     assert not nhs_number.is_valid(number)

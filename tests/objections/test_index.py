@@ -1,8 +1,9 @@
 """What a lookup hears of an objection, and how soon."""
 
 import asyncio
-import shutil
 import sys
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 from broker import nhs_number
 from broker.errors import RegisterUnavailable
 from broker.objections import ObjectionIndex
-from broker.objections.feed import CounterFeed
+from broker.objections.feed import Changes, CounterFeed
 from broker.store import open_store
 from policies.values import Objection
 
@@ -27,7 +28,7 @@ def _index(world, *, feed: str = "sqlite", **given) -> ObjectionIndex:
 
 async def _until(condition, within: float = WITHIN) -> None:
     async with asyncio.timeout(within):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  what is waited for happens in a thread, or in another process
             await asyncio.sleep(0.01)
 
 
@@ -68,9 +69,18 @@ async def test_not_upheld_counts_only_once_the_patient_was_told(world, patient):
         await _until(lambda: index.standing([patient]) is Objection.NOT_UPHELD)
 
 
-def _today():
-    from datetime import UTC, datetime
+def _move(old: Path, new: Path) -> None:
+    old.rename(new)
 
+
+def _restore(copy: Path, file: Path) -> None:
+    """Put a SQLite file in the place of another, of which nothing is left, its logs neither."""
+    for log in ("-wal", "-shm"):
+        Path(f"{file}{log}").unlink(missing_ok=True)
+    copy.rename(file)
+
+
+def _today():
     return datetime.now(UTC).astimezone().date()
 
 
@@ -160,11 +170,9 @@ class Silent:
 
     async def changes(self, since):
         if since is None:
-            from broker.objections.feed import Changes
-
             return Changes(1, [], whole=True)
         self.asked.set()
-        await asyncio.Event().wait()
+        return await asyncio.Future()
 
     async def close(self):
         self.closed = True
@@ -200,13 +208,12 @@ async def test_a_register_that_is_lost_and_comes_back_is_read_anew_and_logged_on
         async with index:
             made = await world.record()
             await _until(lambda: index.standing([patient]) is Objection.UNDECIDED)
-            file.rename(file.with_suffix(".away"))
+            _move(file, file.with_suffix(".away"))
             await _until(lambda: any(line["event"] == "objections.register-lost" for line in logs))
             clock.now = 2.0
-            await asyncio.sleep(0.6)
             with pytest.raises(RegisterUnavailable):
                 index.standing([patient])
-            file.with_suffix(".away").rename(file)
+            _move(file.with_suffix(".away"), file)
             await _until(lambda: index.fresh)
             assert index.standing([patient]) is Objection.UNDECIDED
     assert made.id
@@ -222,15 +229,11 @@ async def test_a_register_restored_from_a_copy_is_followed_though_it_knows_less(
     async with _index(world) as index:
         assert index.standing([OTHER]) is Objection.UNDECIDED
         await world.engine.dispose()
-        for name in ("broker.db-wal", "broker.db-shm"):
-            file.with_name(name).unlink(missing_ok=True)
-        shutil.move(tmp_path / "copy.db", file)
+        _restore(tmp_path / "copy.db", file)
         await _until(lambda: index.standing([OTHER]) is Objection.NONE)
 
 
 async def test_no_task_and_no_thread_outlives_the_index(world):
-    import threading
-
     before = len(asyncio.all_tasks()), {thread.name for thread in threading.enumerate()}
     async with _index(world):
         assert len(asyncio.all_tasks()) == before[0] + 1

@@ -131,7 +131,7 @@ async def test_somebody_without_a_care_role_may_neither_record_nor_look(world, p
         world.register.list(clerk),
         world.register.show(clerk, made.id),
         world.register.withdraw(clerk, made.id),
-        world.decide(made.id, "under-review") if False else world.register.decide(clerk, made.id, status="upheld"),
+        world.register.decide(clerk, made.id, status="upheld"),
     ):
         with pytest.raises(RoleNotPermitted):
             await attempt
@@ -185,7 +185,7 @@ async def test_a_list_may_be_of_one_patient_or_one_status(world, officer, patien
     reviewed = await world.decide(second.id, "under-review")
     assert await world.register.list(officer, patient=patient) == (first,)
     assert await world.register.list(officer, status="under-review") == (reviewed,)
-    assert set(each.id for each in await world.register.list(officer)) == {first.id, second.id}
+    assert {each.id for each in await world.register.list(officer)} == {first.id, second.id}
     for wrong, error in (({"status": "open"}, InvalidRequest), ({"patient": "1"}, InvalidNhsNumber)):
         with pytest.raises(error):
             await world.register.list(officer, **wrong)
@@ -239,7 +239,7 @@ async def test_a_withdrawn_objection_stays_withdrawn(world, officer, doctor):
     with pytest.raises(Conflict):
         await world.register.withdraw(officer, made.id)
     for status in ("under-review", "upheld", "not-upheld"):
-        with pytest.raises(Conflict, match="nothing but withdrawn|withdrawn"):
+        with pytest.raises(Conflict, match="nothing but withdrawn"):
             await world.decide(made.id, status)
 
 

@@ -184,8 +184,13 @@ def lookups():
     return FakeLookups()
 
 
+@pytest.fixture(scope="session")
+def policies():
+    return Policies.load(None)
+
+
 @pytest.fixture
-async def app(settings, lookups):
+async def app(settings, lookups, policies):
     """Every room that a surface uses, the lookup alone a fake."""
     keys = Keys.open(settings.audit.keys)
     registry = Registry.load(settings.organisations.directory, settings=settings)
@@ -199,7 +204,7 @@ async def app(settings, lookups):
     ):
         app[rooms.SETTINGS] = settings
         app[rooms.REGISTRY] = registry
-        app[rooms.POLICIES] = Policies.load(None)
+        app[rooms.POLICIES] = policies
         app[rooms.JOURNAL] = journal
         app[rooms.OBJECTIONS] = objections
         app[rooms.AUTHENTICATOR] = authenticator

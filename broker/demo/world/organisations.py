@@ -171,7 +171,7 @@ ORGANISATIONS: Final = (
         name="Central London Community Healthcare NHS Trust",
         service_type="community",
         region="north-west-london",
-        sites=(Site(name="rio", habits=Habits(everything=True, ids="uuid", page=200, references="urn", delay=0.5)),),
+        sites=(Site(name="rio", habits=Habits(everything=True, ids="uuid", page=200, references="urn", delay=0.7)),),
     ),
     Organisation(
         ods_code="Y09001",

@@ -67,16 +67,12 @@ class Story:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objector:
-    """A patient who has said no, to be written into the objection register at start.
+    """A patient who has said no, wholly, and whose objection was upheld.
 
     Attributes:
         nhs_number: whose objection.
         asked_by: `patient`, `parent`, `attorney` or `advocate`.
-        status: `received`, `under-review` or `upheld`.
-        reason: why it was decided so; empty while it is not.
     """
 
     nhs_number: str
     asked_by: str
-    status: str
-    reason: str = ""

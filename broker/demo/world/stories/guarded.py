@@ -169,5 +169,5 @@ MS_SHARMA: Final = Story(
 
 GUARDED: Final = (MR_REYES, MR_NOWAK, MS_SHARMA)
 
-OBJECTIONS: Final = (Objector(nhs_number=MR_NOWAK.person.nhs_number, asked_by="patient", status="upheld"),)
+OBJECTIONS: Final = (Objector(nhs_number=MR_NOWAK.person.nhs_number, asked_by="patient"),)
 """What stands in the objection register when the demo starts."""

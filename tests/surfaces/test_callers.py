@@ -1,0 +1,102 @@
+"""Who is let in, and what is written down of those who are not."""
+
+import asyncio
+import json
+
+import pytest
+
+from broker.errors import JournalUnavailable
+
+PATIENT = {"nhs_number": "9990000018", "birth_date": "1948-03-02"}
+
+
+async def post(client, **headers):
+    return await client.post("/lookups", json={"patient": PATIENT}, headers=headers)
+
+
+@pytest.mark.parametrize("header", [None, "Bearer x.y.z", "Basic eDp5", "", "Bearer " + "a" * 20_000 + ".b.c"])
+async def test_no_token_and_a_bad_one_get_the_same_answer(client, lookups, header):
+    if header and len(header) > 8190:
+        header = header[:8000]
+    response = await post(client, **({} if header is None else {"Authorization": header}))
+    assert response.status == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert await response.json() == {
+        "error": {"code": "not-authenticated", "message": "A valid token of a registered issuer is needed."},
+        "sources": [],
+    }
+    assert lookups.begun == []
+
+
+async def test_two_tokens_are_none(client, sign):
+    headers = [("Authorization", f"Bearer {sign()}"), ("Authorization", f"Bearer {sign()}")]
+    response = await client.post("/lookups", json={"patient": PATIENT}, headers=headers)
+    assert response.status == 401
+
+
+async def test_a_token_for_another_broker_is_not_valid_here(ask, sign):
+    assert (await ask(token=sign(audience="http://elsewhere.test"))).status == 401
+
+
+async def test_without_a_token_the_body_is_not_even_read(client):
+    response = await client.post("/lookups", data=b"x" * 100_000)
+    assert response.status == 401
+
+
+async def test_a_flood_without_tokens_costs_one_record_a_second_and_is_counted(client, records):
+    await asyncio.gather(*(post(client) for _ in range(50)))
+    found = records("authentication.refused")
+    assert 1 <= len(found) <= 3
+    assert found[0]["address"] == "127.0.0.1"
+    assert found[0]["reason"] == "not-authenticated"
+    assert sum(record["count"] for record in found) <= 50
+
+
+async def test_the_address_is_the_peers_whatever_a_header_says(client, records):
+    await post(client, **{"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"})
+    assert [record["address"] for record in records("authentication.refused")] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        {"nhs_number": "9990000026"},
+        {"birth_date": "1948-03-03"},
+        {"nhs_number": None, "birth_date": None, "relationship": None},
+        {"nhs_number": None},
+        {"birth_date": None},
+    ],
+    ids=["another number", "another birth date", "no patient", "only a birth date", "only a number"],
+)
+async def test_the_patient_asked_for_is_the_one_in_the_token(ask, sign, lookups, records, token):
+    response = await ask(token=sign(**token))
+    assert (response.status, (await response.json())["error"]["code"]) == (403, "patient-mismatch")
+    assert lookups.begun == []
+    (record,) = records("request.refused")
+    assert record["code"] == "patient-mismatch"
+    assert record["purpose"] == "TREAT"
+    assert record["user"]["jti"]
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_no_ordinary_refusal(ask, app, monkeypatch):
+    from broker.surfaces import rooms
+
+    async def full(*_, **__):
+        raise JournalUnavailable("disk /var/lib/journal is full of 9990000018")
+
+    monkeypatch.setattr(app[rooms.JOURNAL], "record", full)
+    response = await ask(data=b"{}")
+    assert response.status == 503
+    assert (await response.json())["error"] == {"code": "journal-unavailable", "message": JournalUnavailable.default}
+
+
+async def test_a_record_of_a_refusal_names_the_reader_and_never_the_token(ask, sign, records, settings):
+    token = sign()
+    await ask(data=b'{"secret-word": 1}', token=token)
+    (record,) = records("request.refused")
+    assert record["user"]["organisation"] == "RJ1"
+    assert record["user"]["role_code"] == "R8000"
+    written = b"".join(file.read_bytes() for file in settings.audit.directory.iterdir() if file.is_file())
+    assert token.encode() not in written
+    assert b"secret-word" not in written
+    assert json.dumps(PATIENT["nhs_number"]).encode() not in written
