@@ -143,20 +143,28 @@ def open_bundle(body: bytes) -> _Bundle:
     Raises:
         SourceMalformed: it is not JSON, or anything but a Bundle.
     """
-    try:
-        bundle = _BUNDLE.decode(body)
-    except UNREADABLE:
-        try:
-            bundle = _salvage(body)
-        except UNSALVAGEABLE:
-            raise SourceMalformed("its answer is not a FHIR Bundle in JSON") from None
-    if bundle.resource_type != "Bundle":
-        raise SourceMalformed("its answer is not a FHIR Bundle in JSON")
+    bundle = _decode(body)
+    _be_bundle(bundle)
     return bundle
 
 
+def _be_bundle(bundle: _Bundle) -> None:
+    if bundle.resource_type != "Bundle":
+        raise SourceMalformed("its answer is not a FHIR Bundle in JSON")
+
+
+def _decode(body: bytes) -> _Bundle:
+    try:
+        return _BUNDLE.decode(body)
+    except UNREADABLE:
+        try:
+            return _salvage(body)
+        except UNSALVAGEABLE:
+            raise SourceMalformed("its answer is not a FHIR Bundle in JSON") from None
+
+
 def _salvage(body: bytes) -> _Bundle:
-    """Open a Bundle that holds text which is no Unicode, such as `"\\ud83d"`, leaving out only what holds it.
+    """Open a Bundle that holds half of a surrogate pair somewhere, leaving out only what holds it.
 
     Some systems cut text between the halves of an emoji. The standard decoder takes that, and is not asked otherwise.
     """
@@ -186,10 +194,14 @@ def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = Fa
     Raises:
         SourceMalformed: it is not a searchset.
     """
-    if b"OperationOutcome" in body and (alone := _outcome_alone(body)):
-        return alone
-    bundle = open_bundle(body)
+    bundle = _decode(body)
     page = Page()
+    if bundle.resource_type == "OperationOutcome":
+        _hear(page, body)
+        if page.finding is Finding.ANSWERED:
+            raise SourceMalformed("its answer is an OperationOutcome, not a Bundle")
+        return page
+    _be_bundle(bundle)
     suspicious = b"OperationOutcome" in body
     deep = _deeper_than(body, depth)
     resources = page.resources
@@ -218,17 +230,6 @@ def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = Fa
     page.matches = matches
     page.total = bundle.total
     page.next = next((link.url for link in bundle.link or () if link.relation == "next"), None)
-    return page
-
-
-def _outcome_alone(body: bytes) -> Page | None:
-    """A whole answer that is an OperationOutcome instead of a Bundle."""
-    if head_of(body).resource_type != "OperationOutcome":
-        return None
-    page = Page()
-    _hear(page, body)
-    if page.finding is Finding.ANSWERED:
-        raise SourceMalformed("its answer is an OperationOutcome, not a Bundle")
     return page
 
 

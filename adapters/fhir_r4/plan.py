@@ -20,7 +20,7 @@ class Plan:
     Attributes:
         offered: the approaches that it offers.
         searches: each type that can be searched by patient, context first, with its parameter and `searchInclude`.
-        unsearchable: the types that it lists and that can't be: what is learned of them, unless `$everything` gives them.
+        unsearchable: those it lists that can't be, with what is learned of them unless `$everything` gives them.
         types: all of these.
         at_once: what is learned of the other types without asking, once the patient is found.
     """
@@ -39,7 +39,7 @@ def make_plan(capability: Capability, asked: frozenset[str], context: frozenset[
     Args:
         capability: what the server says that it can do.
         asked: types of the categories asked: one that the server doesn't have is NOT_PROVIDED.
-        context: types needed to judge: one that it doesn't list is empty, one that can't be searched is read by reference.
+        context: types needed to judge: one that it doesn't list is empty; one that can't be searched is read later.
     """
     searches: dict[str, tuple[str, frozenset[str]]] = {}
     unsearchable: dict[str, Outcome] = {}

@@ -125,10 +125,11 @@ async def _world() -> AsyncIterator[_Running]:
     assert process.stdin is not None  # noqa: S101 - they are pipes
     assert process.stdout is not None  # noqa: S101
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            said = json.loads(await process.stdout.readline() or b"{}")
-        if not said:
-            raise ConfigurationError("broker demo", "the world could not start: see above")
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                said = json.loads(await process.stdout.readline())
+        except (TimeoutError, ValueError):
+            raise ConfigurationError("broker demo", "the organisations could not start: see above") from None
         yield _Running(said["control"], said["sources"])
     finally:
         process.stdin.close()

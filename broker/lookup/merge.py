@@ -122,7 +122,10 @@ def _contradictions(facts: Sequence[Fact], ids: Ids, patient_id: str) -> list[En
 def _issue(scope: str, negatives: Sequence[Fact], against: Sequence[Fact], ids: Ids, patient_id: str) -> dict[str, Any]:
     references = [fact.reference for fact in (*negatives, *against)]
     said = _and(sorted({fact.where for fact in negatives}))
-    recorded = _and(sorted({f"{fact.words or 'an allergy'} ({fact.where})" for fact in against}))
+    places: dict[str, set[str]] = defaultdict(set)
+    for fact in against:
+        places[fact.words or "an allergy"].add(fact.where)
+    recorded = _and([f"{words} ({_and(sorted(where))})" for words, where in sorted(places.items())])
     kind = {"": "known allergies", "medication": "known drug allergies", "food": "known food allergies"}.get(
         scope, "known environmental allergies"
     )

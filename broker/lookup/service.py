@@ -17,7 +17,7 @@ from broker.journal import Journal
 from broker.keys import Keys
 from broker.lookup.breaker import Breakers
 from broker.lookup.story import Limits, Lookup, Rooms, Story
-from broker.lookup.values import Query
+from broker.lookup.values import Failed, Query
 from broker.objections import ObjectionIndex
 from broker.registry import Registry
 from policies import Policies
@@ -73,6 +73,7 @@ class LookupService:
         lookup.task = asyncio.get_running_loop().create_task(story.to_the_end(), name="lookup")
         self._running.add(lookup.task)
         lookup.task.add_done_callback(self._running.discard)
+        lookup.task.add_done_callback(lambda task: _ended(lookup, task))
         return lookup
 
     async def close(self) -> None:
@@ -84,3 +85,10 @@ class LookupService:
             task.cancel()
         if late:
             await asyncio.wait(late)
+
+
+def _ended(lookup: Lookup, task: asyncio.Task[None]) -> None:
+    """Whoever still listens hears the end, also of a lookup that was cancelled."""
+    if task.cancelled():
+        lookup.give(Failed(error=Overloaded("The broker is stopping: ask again.", retry_after=1.0)))
+    lookup.end()

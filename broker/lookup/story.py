@@ -97,6 +97,7 @@ class Lookup:
         self.streaming = streaming
         self.task: asyncio.Task[None] | None = None
         self.record: LookupRecord | None = None
+        self.released = False
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -113,8 +114,10 @@ class Lookup:
         self._events.put_nowait(None)
 
     def abandon(self) -> None:
-        """The caller has gone: its sources are cancelled, and the journal says so."""
-        if self.task is not None:
+        """The caller has gone: its sources are cancelled, and the journal says so; or that the reply found nobody."""
+        if self.released:
+            self.delivered(arrived=False)
+        elif self.task is not None:
             self.task.cancel()
 
     def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
@@ -146,14 +149,10 @@ class Story:
             last = await self._recorded()
         except BrokerError as error:
             last = Failed(error=error, rows=self._shown_rows())
-        except asyncio.CancelledError:
-            self._lookup.end()
-            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an end and no detail
             _log.error("lookup.fault", error=type(error).__name__)
             last = Failed(error=BrokerError(), rows=self._shown_rows())
         self._give(last)
-        self._lookup.end()
 
     async def _recorded(self) -> Event:
         """Intent now; exactly one outcome, whatever happens."""
@@ -293,6 +292,7 @@ class Story:
         )
         complete = is_complete(rows)
         await self._end(record, "released", complete=complete)
+        self._lookup.released = True
         if not self._lookup.streaming:
             for part in parts:
                 self._give(Part(row=places.shown([part.row])[0], entries=part.entries))

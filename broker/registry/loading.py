@@ -15,7 +15,7 @@ from broker.registry.manifest import LONGEST_NAME, Manifest
 from broker.registry.organisations import Organisation, register_source, why_not
 from broker.settings.document import read_document
 from broker.settings.kinds import Place, did_you_mean
-from broker.settings.loading import DEMO_BEYOND_LOOPBACK
+from broker.settings.loading import DEMO_BEYOND_LOOPBACK, manifests_beside_faults
 from broker.settings.shape import Reading
 from broker.settings.values import Settings
 
@@ -84,11 +84,10 @@ def check(
     *,
     known_kinds: Collection[str] | None = None,
 ) -> list[ConfigurationError]:
-    """Every fault of `broker.toml` and of the manifests that it names. Where it can't be read, its own faults alone."""
+    """Every fault of `broker.toml` and of the manifests that it names."""
     settings, faults = configuration.read(path, environ)
-    if settings is None:
-        return faults
-    return _read(settings.organisations.directory, known_kinds, settings, environ)[1]
+    directory = settings.organisations.directory if settings else manifests_beside_faults(path, environ)
+    return faults + (_read(directory, known_kinds, settings, environ)[1] if directory else [])
 
 
 def installed_kinds() -> frozenset[str]:

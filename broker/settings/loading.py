@@ -10,9 +10,9 @@ from broker.errors import ConfigurationError
 from broker.settings.document import At, read_document
 from broker.settings.kinds import Place, did_you_mean
 from broker.settings.shape import FromEnvironment, Reading, Tables
-from broker.settings.values import IssuerSettings, Settings
+from broker.settings.values import IssuerSettings, OrganisationSettings, Settings
 
-__all__ = ["DEMO_BEYOND_LOOPBACK", "check", "load", "read"]
+__all__ = ["DEMO_BEYOND_LOOPBACK", "check", "load", "manifests_beside_faults", "read"]
 
 DEMO_BEYOND_LOOPBACK = (
     "anybody can sign as a demo issuer: listen on 127.0.0.1, or write an issuer with keys of its own and demo = false"
@@ -53,6 +53,19 @@ def read(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Settings 
         _check_together(settings, reading)
     faults = sorted(reading.faults, key=lambda fault: fault.line or 0)
     return (None if faults else settings), faults
+
+
+def manifests_beside_faults(path: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Where the manifests are, though other settings have faults; None where that can't be told."""
+    try:
+        document = read_document(Path(path))
+    except ConfigurationError:
+        return None
+    reading = Reading(document, Place(Path(path).parent, environ))
+    _take_environment(document.data, environ, reading)
+    section = document.data.get("organisations", {})
+    found = reading.read(OrganisationSettings, section, ("organisations",)) if isinstance(section, dict) else None
+    return found.directory if found else None
 
 
 def _take_environment(data: dict[str, Any], environ: Mapping[str, str], reading: Reading) -> None:

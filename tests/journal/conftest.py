@@ -30,7 +30,7 @@ async def journal(directory, keys):
     await journal.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def intent(keys):
     return {
         "user": {
@@ -100,6 +100,11 @@ class Faulty:
 
     def heal(self):
         self.sync = self.write = None
+
+
+@pytest.fixture(scope="session")
+def faulty_disk():
+    return Faulty
 
 
 @pytest.fixture

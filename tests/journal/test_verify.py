@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.journal import Journal, records_of, verify
+from broker.journal import Journal, verify
 from broker.journal.chain import digest
 from broker.keys import Keys
 
@@ -237,61 +237,3 @@ async def test_a_lookup_told_in_the_wrong_order_is_found(journal, directory, int
         await journal.record(f"lookup.{name}", lookup_id="L1", **fields.get(event, {}))
     await journal.close()
     assert problem in " ".join(fault.problem for fault in verify(directory).faults)
-
-
-actions = st.lists(
-    st.tuples(
-        st.integers(0, 5), st.sampled_from(["plan", "part", "durable", "release", "refuse", "cancel", "fail", "wait"])
-    ),
-    max_size=60,
-)
-
-
-@given(actions)
-def test_whatever_is_interleaved_and_cancelled_each_intent_has_one_outcome(steps):
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "journal"
-        asyncio.run(play(directory, steps))
-        assert verify(directory).ok, verify(directory).faults
-        for number in range(6):
-            outcomes = [record for record in records_of(directory, f"L{number}") if record["event"] == "lookup.outcome"]
-            assert len(outcomes) == 1
-            assert outcomes[0]["outcome"] != "unknown"
-
-
-async def play(directory, steps):
-    """Six lookups at once, each doing as it is told from outside."""
-    journal = await Journal.open(directory, KEYS, node="node-1")
-    orders = [asyncio.Queue() for _ in range(6)]
-
-    async def look_up(number):
-        async with journal.lookup(lookup_id=f"L{number}", intent=INTENT) as record:
-            while (order := await orders[number].get()) != "fail":
-                match order:
-                    case "plan":
-                        record.plan(sources=[], policies=[], policy_set=None)
-                    case "part":
-                        record.wrong_patient(source="RJ1-epr", organisation="RJ1")
-                    case "durable":
-                        await record.durable()
-                    case "release" | "refuse":
-                        await record.outcome("released" if order == "release" else "refused", complete=True)
-                        record.delivered()
-                        return
-            raise RuntimeError
-
-    tasks = [asyncio.create_task(look_up(number)) for number in range(6)]
-    await asyncio.sleep(0)
-    for number, order in steps:
-        if order == "cancel":
-            tasks[number].cancel()
-        elif order == "wait":
-            await asyncio.sleep(0)
-        else:
-            orders[number].put_nowait(order)
-    for order in orders:
-        order.put_nowait("fail")
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    await journal.close()
-    # A second plan or a fault that was ordered: nothing else may come out of a lookup.
-    assert all(result is None or isinstance(result, RuntimeError | asyncio.CancelledError) for result in results)

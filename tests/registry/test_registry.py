@@ -216,6 +216,16 @@ def test_the_whole_configuration_is_checked_at_once(directory, write, manifest):
     assert faults == [("a.toml", 17), ("a.toml", 18), ("b.toml", 1), ("b.toml", 3)]
 
 
+def test_a_fault_of_the_configuration_hides_none_of_the_manifests(directory, write):
+    write(acute="x")
+    config = directory.parent / "broker.toml"
+    config.write_text('[lookup]\ndeadline = "x"\n', encoding="utf-8")
+    faults = [(fault.file.name, fault.line) for fault in check(config, {}, known_kinds=KINDS)]
+    assert faults == [("broker.toml", 2), ("rj1.toml", 3)]
+    config.write_text("[lookup\n", encoding="utf-8")
+    assert [fault.line for fault in check(config, {}, known_kinds=KINDS)] == [1]
+
+
 def test_a_good_configuration_has_no_fault(directory, write):
     write()
     config = directory.parent / "broker.toml"

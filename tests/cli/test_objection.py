@@ -1,0 +1,112 @@
+"""`broker objection`: recorded by whoever cares, decided by somebody else, with the right that a token gives."""
+
+import pytest
+
+RECORD = ("--patient", "9990000018", "--asked-by", "patient", "--effect-explained")
+
+
+@pytest.fixture
+def doctor(token):
+    return token()
+
+
+@pytest.fixture
+def guardian(token):
+    return token(role="R5105", organisation="QKK", user="555000000001")
+
+
+def test_an_objection_from_first_word_to_decision(objection, doctor, guardian):
+    recorded = objection(doctor, "record", *RECORD)
+    assert set(recorded) == {
+        *("id", "version", "status", "scope", "recorded_by", "recorded_at", "decided_by", "decided_at", "told_at")
+    }
+    assert (recorded["version"], recorded["status"]) == (1, "received")
+    review = objection(guardian, "decide", recorded["id"], "--status", "under-review")
+    assert review["status"] == "under-review"
+    upheld = objection(guardian, "decide", recorded["id"], "--status", "upheld", "--version", "2")
+    assert (upheld["status"], upheld["decided_by"]["organisation"]) == ("upheld", "QKK")
+    assert objection(doctor, "show", recorded["id"])["status"] == "upheld"
+
+
+def test_objections_are_listed_by_patient_and_state(objection, doctor):
+    recorded = objection(doctor, "record", *RECORD)
+    assert [each["id"] for each in objection(doctor, "list", "--patient", "9990000018")] == [recorded["id"]]
+    assert objection(doctor, "list", "--patient", "9990000026") == []
+    assert objection(doctor, "list", "--status", "upheld") == []
+
+
+def test_a_decision_not_to_uphold_needs_its_reason_and_the_route_to_complain(broker, config, objection, doctor, guardian):
+    found = objection(doctor, "record", *RECORD)["id"]
+    objection(guardian, "decide", found, "--status", "under-review")
+    base = ("objection", "decide", found, "--status", "not-upheld", "--config", config, "--token", guardian)
+    assert broker(*base)[0] == 1
+    assert broker(*base, "--reason", "safeguarding")[0] == 1
+    code, _, err = broker(*base, "--reason", "safeguarding", "--ico-route-told", "--told", "2026-01-05")
+    assert code == 0, err
+
+
+def test_without_the_right_it_is_exit_code_1(broker, config, objection, doctor, token):
+    found = objection(doctor, "record", *RECORD)["id"]
+    code, out, err = broker(
+        *("objection", "decide", found, "--status", "under-review", "--config", config, "--token", doctor)
+    )
+    assert (code, out) == (1, "")
+    assert err.startswith("broker: role-not-permitted: ")
+    receptionist = token(role="R8009", user="555000000009")
+    code, _, err = broker("objection", "record", *RECORD, "--config", config, "--token", receptionist)
+    assert code == 1
+
+
+def test_nothing_is_recorded_before_the_effect_was_explained(broker, config, doctor, objection):
+    code, _, err = broker("objection", "record", *RECORD[:-1], "--config", config, "--token", doctor)
+    assert code == 1
+    assert "effect" in err
+    assert objection(doctor, "list") == []
+
+
+def test_a_narrower_one_is_not_available(broker, config, doctor):
+    code, _, err = broker(
+        *("objection", "record", *RECORD, "--category", "results", "--config", config, "--token", doctor)
+    )
+    assert code == 1
+    assert "not-available" in err
+
+
+def test_an_objection_that_is_not_there_is_not_found(broker, config, doctor):
+    code, _, err = broker("objection", "show", "nothing", "--config", config, "--token", doctor)
+    assert (code, err.partition(": ")[2].partition(":")[0]) == (1, "not-found")
+
+
+def test_who_acts_can_come_from_the_environment(broker, config, doctor, monkeypatch):
+    monkeypatch.setenv("BROKER_TOKEN", doctor.read_text())
+    code, out, err = broker("objection", "list", "--config", config)
+    assert (code, out, err) == (0, "", "")
+
+
+def test_without_a_token_it_says_where_to_put_one(broker, config, tmp_path):
+    code, _, err = broker("objection", "list", "--config", config)
+    assert code == 2
+    assert "BROKER_TOKEN" in err
+    code, _, err = broker("objection", "list", "--config", config, "--token", tmp_path / "none")
+    assert code == 2
+
+
+def test_a_bad_token_is_refused_and_never_printed(broker, config, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("aaa.bbb.ccc")
+    code, out, err = broker("objection", "list", "--config", config, "--token", file)
+    assert code == 1
+    assert "aaa.bbb" not in out + err
+
+
+def test_what_is_shown_to_a_reader_names_no_patient(broker, config, objection, doctor):
+    objection(doctor, "record", *RECORD)
+    _, out, _ = broker("objection", "list", "--config", config, "--token", doctor)
+    assert "received" in out
+    assert "9990000018" not in out
+
+
+@pytest.mark.parametrize("action", ["withdraw"])
+def test_a_patient_may_take_it_back(objection, doctor, action):
+    found = objection(doctor, "record", *RECORD)["id"]
+    assert objection(doctor, action, found)["status"] == "withdrawn"

@@ -1,0 +1,83 @@
+"""`broker token`: a token to try the service with, and nothing else on standard output."""
+
+import jwt
+import pytest
+
+CLAIMS = {"options": {"verify_signature": False}}
+
+
+def claims(out):
+    assert out.count("\n") == 1
+    return jwt.decode(out.strip(), **CLAIMS)
+
+
+def test_a_token_says_what_was_asked_for(broker, config):
+    code, out, err = broker(
+        *("token", "--config", config, "--role", "R8000", "--organisation", "RJ1"),
+        *("--patient", "9990000018", "--birth-date", "1948-03-02", "--practice", "G85001"),
+    )
+    assert (code, err) == (0, "")
+    found = claims(out)
+    assert found["iss"] == "https://ehr.rj1.example"
+    assert found["aud"] == "http://127.0.0.1:8080"
+    assert found["sub"] == "555254240100"
+    assert found["exp"] - found["iat"] == 300
+    iua, own = found["extensions"]["ihe_iua"], found["extensions"]["care_record_broker"]
+    assert iua["subject_organization"] == "Guy's and St Thomas'"
+    assert iua["subject_organization_id"].endswith("|RJ1")
+    assert iua["subject_role"][0]["code"] == "R8000"
+    assert iua["purpose_of_use"][0]["code"] == "TREAT"
+    assert iua["person_id"].endswith("|9990000018")
+    assert own["birth_date"] == "1948-03-02"
+    assert own["registered_practice"] == "G85001"
+    assert own["relationship"] == {"basis": "encounter"}
+
+
+@pytest.mark.parametrize(("asked", "basis"), [("none", None), ("referral", "referral")])
+def test_a_relationship_can_be_another_or_left_out(broker, config, asked, basis):
+    _, out, _ = broker(
+        *("token", "--config", config, "--role", "R8000", "--organisation", "RJ1", "--relationship", asked),
+        *("--patient", "9990000018", "--birth-date", "1948-03-02"),
+    )
+    assert claims(out)["extensions"]["care_record_broker"].get("relationship", {}).get("basis") == basis
+
+
+def test_without_a_patient_there_is_no_relationship(broker, config):
+    _, out, _ = broker("token", "--config", config, "--role", "R0001", "--organisation", "QKK")
+    found = claims(out)
+    assert found["iss"] == "https://operator.example", "nobody of the registry: the operator's issuer speaks"
+    assert "relationship" not in found["extensions"]["care_record_broker"]
+
+
+def test_a_role_that_is_not_a_job_role_is_the_brokers_own(broker, config):
+    _, out, _ = broker("token", "--config", config, "--role", "auditor", "--organisation", "QKK")
+    assert claims(out)["extensions"]["ihe_iua"]["subject_role"][0]["system"] == "urn:care-record-broker:role"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--patient", "9990000018"), ("--birth-date", "1948-03-02"), ("--relationship", "encounter")],
+    ids=" ".join,
+)
+def test_half_a_patient_is_bad_usage(broker, config, arguments):
+    code, out, err = broker("token", "--config", config, "--role", "R8000", "--organisation", "RJ1", *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+
+
+def test_no_token_is_made_beside_a_real_issuer(broker, config, tmp_path):
+    config.write_text(
+        config.read_text() + '[[issuers]]\niss = "https://real.example"\njwks_url = "https://real.example/jwks.json"\n'
+    )
+    code, out, err = broker("token", "--config", config, "--role", "R8000", "--organisation", "RJ1")
+    assert (code, out) == (1, "")
+    assert "demo" in err
+
+
+def test_without_any_issuer_it_says_what_to_write(broker, config):
+    config.write_text(config.read_text().partition("[[issuers]]")[0])
+    manifest = config.parent / "organisations" / "rj1.toml"
+    manifest.write_text(manifest.read_text().partition("[issuer]")[0])
+    code, _, err = broker("token", "--config", config, "--role", "R8000", "--organisation", "RJ1")
+    assert code == 1
+    assert "[[issuers]]" in err
