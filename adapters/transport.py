@@ -119,7 +119,7 @@ class Channel:
         self.slots = slots
         self.base_url = source.base_url.rstrip("/")
         self._headers = CIMultiDict({
-            "Accept": "application/fhir+json",
+            "Accept": "application/fhir+json, application/json;q=0.9",
             "Accept-Encoding": "gzip",
             # HAPI answers a search that it has seen from a cache, up to a minute old, unless told not to.
             "Cache-Control": "no-cache",
@@ -211,7 +211,11 @@ class Exchange:
                 return await session.request(method, url, data=body, headers=headers, allow_redirects=False)
             except aiohttp.ClientResponseError:
                 raise SourceMalformed("its answer is not HTTP") from None
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            except (
+                aiohttp.ServerDisconnectedError,
+                aiohttp.ClientConnectionResetError,
+                aiohttp.ClientOSError,
+            ) as error:
                 if not retry or isinstance(error, aiohttp.ClientConnectorError):
                     raise SourceUnreachable(_why(error)) from None
                 retry = False

@@ -39,6 +39,8 @@ __all__ = [
     "serve",
 ]
 
+_LONGEST_HEADER: Final = 16_384
+"""Bytes. More than the longest token that is looked at, so that one too long is an ordinary refusal, and recorded."""
 _GRACE: Final = 2.0
 """Seconds beyond the deadline that requests and lookups have to end when the service stops."""
 
@@ -65,6 +67,7 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         handler_cancellation=True,
         access_log=None,
         logger=forwarding_logger("aiohttp.server"),
+        max_field_size=_LONGEST_HEADER,
         shutdown_timeout=settings.lookup.deadline + _GRACE,
     )
     await runner.setup()

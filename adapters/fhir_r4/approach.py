@@ -36,8 +36,9 @@ class Memory:
         usable = set(offered)
         return min((a for a in Approach if a in usable), key=lambda a: round(self._steps.get(a, 1.0)))
 
-    def took(self, approach: Approach, steps: int) -> None:
-        """Remember what one record took; a single large record weighs half."""
+    def took(self, approach: Approach, steps: int, *, in_vain: bool = False) -> None:
+        """Remember what one record took; a single large record weighs half. To fail is to take a step too many."""
+        steps = max(steps + 1, 2) if in_vain else max(steps, 1)
         self._steps[approach] = (self._steps.get(approach, float(steps)) + steps) / 2
 
     def refused(self, approach: Approach) -> None:

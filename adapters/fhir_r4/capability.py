@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 from cachetools import TLRUCache
@@ -12,10 +13,10 @@ from cachetools import TLRUCache
 from adapters.errors import AdapterError
 from adapters.transport import Channel
 
-__all__ = ["Capability", "Listed", "Statements"]
+__all__ = ["Capability", "Listed", "Reader", "Statements", "read_statement"]
 
 _KNOWN = 3600.0
-_UNKNOWN = 60.0
+_NOT_KNOWN = 60.0
 """Seconds that a failure to read the statement is remembered, so that not every lookup waits for it."""
 
 
@@ -53,6 +54,10 @@ class Capability:
     def lists(self, resource_type: str) -> Listed | None:
         """What is listed for a type; where nothing is known, every type might be there."""
         return Listed() if self.types is None else self.types.get(resource_type)
+
+
+UNKNOWN: Final = Capability()
+"""Of a server whose statement could not be read."""
 
 
 class _Code(msgspec.Struct, gc=False):
@@ -99,14 +104,14 @@ _DECODER = msgspec.json.Decoder(_Statement)
 
 
 def read_statement(body: bytes) -> Capability:
-    """Read a CapabilityStatement; what can't be read says nothing, and gives an empty `Capability`."""
+    """Read a CapabilityStatement; what can't be read says nothing, and gives UNKNOWN."""
     try:
         statement = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Capability()
+        return UNKNOWN
     rest = next((rest for rest in statement.rest if rest.mode == "server"), None)
     if statement.resource_type != "CapabilityStatement" or rest is None or not rest.resource:
-        return Capability()
+        return UNKNOWN
     patient = [operation for listed in rest.resource if listed.type == "Patient" for operation in listed.operation]
     system = [operation for operation in rest.operation if "Patient" in operation.definition]
     return Capability(
@@ -140,7 +145,7 @@ class Statements:
         self._channel = channel
         self._flight: _Flight | None = None
         self._cache: TLRUCache[str, Capability] = TLRUCache(
-            1, ttu=lambda _, capability, now: now + (_UNKNOWN if capability.types is None else _KNOWN)
+            1, ttu=lambda _, capability, now: now + (_NOT_KNOWN if capability.types is None else _KNOWN)
         )
 
     @asynccontextmanager
@@ -179,7 +184,7 @@ class Statements:
             answer = await exchange.get("/metadata?_summary=true")
             capability = read_statement(answer.body)
         except AdapterError:
-            capability = Capability()
+            capability = UNKNOWN
         self.learned(capability)
         self._flight = None
 
@@ -200,6 +205,6 @@ class Reader:
             await asyncio.wait({self._task}, timeout=max(moment - asyncio.get_running_loop().time(), 0))
         capability = self._statements.known()
         if capability is None:
-            capability = Capability()
+            capability = UNKNOWN
             self._statements.learned(capability)
         return capability

@@ -14,7 +14,7 @@ from adapters.fhir_r4.capability import Statements
 from adapters.fhir_r4.envelope import UNREADABLE, finding_of_status, open_bundle, open_page
 from adapters.fhir_r4.ledger import Ledger
 from adapters.fhir_r4.plan import Plan, make_plan
-from adapters.fhir_r4.queries import NHS_NUMBER_SYSTEM, Queries, Query
+from adapters.fhir_r4.queries import COUNT, NHS_NUMBER_SYSTEM, Queries, Query
 from adapters.fhir_r4.search import REFUSALS, Outcome, Searcher
 from adapters.findings import Finding
 from adapters.transport import Exchange
@@ -26,6 +26,9 @@ STATEMENT_SHARE: Final = 0.25
 """Of the time there is, for a CapabilityStatement that is not known yet."""
 _LOCAL_RECORDS: Final = 10
 """Local records of one patient that are fetched."""
+
+_IN_VAIN: Final = frozenset({Finding.TIMED_OUT, Finding.FAILED, Finding.MALFORMED})
+"""After these another approach may do better; a server that is busy or refuses us would not."""
 
 Give = Callable[[Iterable[Resource | Learned]], None]
 
@@ -145,15 +148,14 @@ class Lookup:
     async def _everything(self, local_id: str, plan: Plan, ledger: Ledger, give: Give) -> bool:
         """The whole record, page by page; False if the server refuses."""
         try:
-            answer = await self._exchange.get(f"/Patient/{local_id}/$everything?_count=500")
+            answer = await self._exchange.get(f"/Patient/{local_id}/$everything?_count={COUNT}")
             if answer.status in REFUSALS:
                 return False
             page = self._searcher.open(answer, Arrival.RECORD, all_count=True)
             outcome = await self._searcher.walk(page, Arrival.RECORD, give, all_count=True)
         except AdapterError as error:
             outcome = Outcome.of(error)
-        # Not to be in time is to take a step too many.
-        self._memory.took(Approach.EVERYTHING, outcome.steps + (outcome.finding is Finding.TIMED_OUT) or 1)
+        self._memory.took(Approach.EVERYTHING, outcome.steps, in_vain=outcome.finding in _IN_VAIN)
         ledger.settle(plan.types, outcome)
         return True
 
@@ -184,6 +186,7 @@ class Lookup:
             if len(entries) != len(queries):
                 raise SourceMalformed("its batch-response does not match the batch")
         except AdapterError as error:
+            self._memory.took(Approach.BATCH, 0, in_vain=error.finding in _IN_VAIN)
             ledger.settle({query.type for query in queries}, Outcome.of(error))
             return True
 
@@ -204,7 +207,7 @@ class Lookup:
                 group.create_task(one(query, entry.status, bytes(entry.resource)))
                 for query, entry in zip(queries, entries, strict=True)
             ]
-        self._memory.took(Approach.BATCH, max((task.result() for task in tasks), default=1) or 1)
+        self._memory.took(Approach.BATCH, max((task.result() for task in tasks), default=1))
         return True
 
 

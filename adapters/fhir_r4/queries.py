@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 from fhirpy import AsyncFHIRClient
 
-__all__ = ["NHS_NUMBER_SYSTEM", "Queries", "Query", "patient_parameter"]
+__all__ = ["COUNT", "NHS_NUMBER_SYSTEM", "Queries", "Query", "patient_parameter"]
 
 NHS_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
 
-_COUNT = 500
+COUNT = 500
 """Entries a page: as many as a server will give, since pages come one after the other. Servers cap it as they like."""
 
 _BY_SUBJECT = frozenset({"AdverseEvent", "SupplyRequest"})
@@ -86,5 +86,5 @@ class Queries:
         return self._search(resource_type, _id=",".join(ids))
 
     def _search(self, resource_type: str, **parameters: Any) -> Query:
-        search = self._client.resources(resource_type).search(**parameters, _count=_COUNT)
+        search = self._client.resources(resource_type).search(**parameters, _count=COUNT)
         return Query(resource_type, urlencode(search.params, doseq=True))

@@ -109,8 +109,8 @@ def _objection(commands: Any) -> None:
     module = "broker.cli.objection"
 
     more = """
-    Any care role may record one. It is honoured at once, before anybody decides, on every node within a second. Without a
-    scope it is about the whole record; narrower ones are not available in this version.
+    Any care role may record one. It is honoured at once, before anybody decides, on every node within a second. Without
+    a scope it is about the whole record; narrower ones are not available in this version.
     """
     record = _add(
         actions, "record", "Write down that a patient objects to sharing.", more, module=module, action="record"

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = Registry.load(read.organisations.directory, settings=read)
     organisation = registry.organisations.get(arguments.organisation)
     asserted = arguments.relationship or ("encounter" if arguments.patient else "none")
-    basis = None if asserted == "none" else cast(Basis, asserted)
+    basis = None if asserted == "none" else cast("Basis", asserted)
     sys.stdout.write(
         sign_demo_token(
             _issuer(issuers(read, registry), arguments.organisation),

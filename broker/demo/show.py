@@ -14,6 +14,8 @@ Json = Mapping[str, Any]
 WIDTH: Final = 96
 SLOW_MS: Final = 1000
 DEFINITE: Final = frozenset({Status.ANSWERED.value, Status.NO_RECORD_FOUND.value, Status.NOT_PROVIDED.value})
+FEW: Final = 3
+"""So many sources without a full answer are named at the top; more are counted."""
 LONG: Final = 3
 """From so many measurements of the same thing on, they are shown as one line over time."""
 
@@ -51,11 +53,12 @@ def _banner(reply: Json, resources: Sequence[Json]) -> Iterator[str]:
     ]
     number = patient["nhs_number"]
     yield _rule(f"{names[0] if names else 'Patient'}, born {patient['birth_date']}, NHS number {number}")
-    not_definite = sorted({str(row["name"]) for row in reply["sources"] if row["status"] not in DEFINITE})
+    unknown = sorted({str(row["name"]) for row in reply["sources"] if row["status"] not in DEFINITE})
     if reply["complete"]:
         yield from _wrap("COMPLETE: every source in scope answered in full.", "  ")
     else:
-        yield from _wrap(f"NOT COMPLETE: not everything is known of {', '.join(not_definite)}.", "  ")
+        whom = ", ".join(unknown) if len(unknown) <= FEW else f"{len(unknown)} of those in scope"
+        yield from _wrap(f"NOT COMPLETE: not everything is known from {whom}.", "  ")
         yield from _wrap("What is missing below is not the same as nothing being there.", "  ")
     restrictions = reply["restrictions"]
     if restrictions["objection"]:
@@ -69,21 +72,21 @@ def _banner(reply: Json, resources: Sequence[Json]) -> Iterator[str]:
 def _sources(rows: Sequence[Json]) -> Iterator[str]:
     yield ""
     yield _rule("WHO WAS ASKED")
-    yield f"  {'source':<15}{'organisation':<47}{'status':<16}{'items'}{'time':>6}"
+    yield f"  {'source':<17}{'organisation':<41}{'status':<18}{'items':>5}{'time':>6}"
     for row in rows:
-        name = textwrap.shorten(row["name"], 46, placeholder=" ...")
+        name = textwrap.shorten(row["name"], 40, placeholder=" ...")
         status = row["status"] if row["status"] in DEFINITE else row["status"].upper()
         count = f"{row['resources'] or '-':>5}"
         elapsed = "" if row["elapsed_ms"] is None else f"{row['elapsed_ms'] / 1000:>5.1f} s"
-        slow = "  slow" if (row["elapsed_ms"] or 0) >= SLOW_MS else ""
-        yield f"  {row['source'] or '-':<15}{name:<47}{status:<16}{count}{elapsed}{slow}".rstrip()
+        slow = " slow" if (row["elapsed_ms"] or 0) >= SLOW_MS else ""
+        yield f"  {row['source'] or '-':<17}{name:<41}{status:<18}{count}{elapsed}{slow}".rstrip()
         remarks = [*row["notes"]]
         if row["currency"] != "live":
             remarks.append(f"data {row['currency']}" if " " in row["currency"] else f"data up to {row['currency']} old")
         if row["retry_after_s"] is not None:
             remarks.append(f"asked again in {row['retry_after_s']} s")
         if remarks:
-            yield from _wrap("; ".join(remarks), " " * 17)
+            yield from _wrap("; ".join(remarks), " " * 19)
 
 
 def _missing(rows: Sequence[Json]) -> Iterator[str]:
@@ -176,9 +179,8 @@ def _group(group: Sequence[Json]) -> Iterator[str]:
         item = describe(group[0])
         yield from _line(item.when, item.what + (f": {item.how}" if item.how else ""), source_of(group[0]))
         return
-    sources = len({source_of(resource) for resource in group})
     differ = ", which DISAGREE" if len({describe(resource).standing for resource in group}) > 1 else ""
-    yield from _wrap(f"{describe(group[0]).what}  (the same, recorded in {sources} places{differ})", " " * 14)
+    yield from _wrap(f"{describe(group[0]).what}  (the same, recorded {len(group)} times{differ})", " " * 14)
     for resource in group:
         item = describe(resource)
         yield from _line(item.when, f"- {item.how or 'recorded'}", source_of(resource))

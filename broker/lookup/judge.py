@@ -15,16 +15,13 @@ from broker.lookup.pace import paced
 from broker.lookup.plan import Ask
 from broker.lookup.reading import Item, read
 from broker.lookup.release import Hiding, Origin, release
-from broker.lookup.rows import STATUS_OF, category_row, row_status, worst
+from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
 from broker.lookup.screen import Scope, Screened, screen
 from broker.lookup.values import CategoryRow, Entry, Row, Status
 from policies import Policies
 from policies.values import Reader, Reason, Sight
 
-__all__ = ["RUNS_EXCLUDED", "Judge", "Judged"]
-
-RUNS_EXCLUDED = "What can't be told apart from a service that is never shared is left out here."
-"""Said of such an organisation for every patient, whether or not anything was left out."""
+__all__ = ["Judge", "Judged", "failed_row"]
 
 MoreReader = Callable[[Sequence[str]], Awaitable[list[Resource]]]
 
@@ -171,6 +168,7 @@ class Judge:
                 targets=guarded.targets,
                 origin=Origin(
                     source=source,
+                    place=shown.source or source,
                     label=shown.service_type if hiding is Hiding.PLACES else source,
                     organisation=None if hiding is Hiding.PLACES else ask.organisation.ods_code,
                 ),

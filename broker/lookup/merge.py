@@ -30,7 +30,7 @@ def merge(facts: Iterable[Fact], ids: Ids, patient_id: str) -> list[Entry]:
         ids: of this patient's reply.
         patient_id: of the one Patient.
     """
-    ordered = sorted(facts, key=lambda fact: (fact.kind, fact.source, fact.reference))
+    ordered = sorted(facts, key=lambda fact: (fact.kind, fact.reference))
     return [*_links(ordered, ids), *_contradictions(ordered, ids, patient_id)]
 
 
@@ -55,7 +55,7 @@ def _same(facts: Sequence[Fact]) -> list[list[Fact]]:
     groups: list[list[Fact]] = []
     for cluster in _by_code([fact for fact in facts if fact.codes and fact.none_known is None]):
         groups.extend(
-            sorted(agreeing, key=lambda fact: (fact.source, fact.reference))
+            sorted(agreeing, key=lambda fact: fact.reference)
             for agreeing in _by_qualifiers(cluster)
             if len({fact.source for fact in agreeing}) > 1
         )
@@ -86,9 +86,7 @@ def _by_qualifiers(cluster: Sequence[Fact]) -> list[list[Fact]]:
     """Split by what must agree. What is not said agrees with what is, as long as it agrees with only one."""
     groups: list[list[Fact]] = []
     # The fullest first, so that those that say less find the group they belong to.
-    for fact in sorted(
-        cluster, key=lambda fact: (sum(q is None for q in fact.qualifiers), fact.source, fact.reference)
-    ):
+    for fact in sorted(cluster, key=lambda fact: (sum(q is None for q in fact.qualifiers), fact.reference)):
         if fact.kind in _DATED and fact.qualifiers[0] is None:
             continue
         fitting = [group for group in groups if all(_agree(fact, other) for other in group)]

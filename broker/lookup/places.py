@@ -1,9 +1,13 @@
-"""What rows say where places must not show: the kind of service and a number, in an order fixed by the plan."""
+"""What rows say where places must not show: the kind of service and a number.
 
-from collections.abc import Iterable, Mapping
+The numbers follow no order that anybody could look up: they are fixed for one patient, by a key of the node's.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from broker.lookup.release import Hiding
+from broker.lookup.rows import RUNS_EXCLUDED, in_order
 from broker.lookup.values import Row
 
 __all__ = ["Places"]
@@ -19,13 +23,19 @@ _KINDS: Mapping[str, str] = {
 
 
 class Places:
-    """How much of where the patient is shows in one reply. It may become less while sources answer, never more."""
+    """How much of where the patient is shows in one reply. It may become less while sources answer, never more.
 
-    def __init__(self, hiding: Hiding, rows: Iterable[Row]) -> None:
+    Args:
+        hiding: as far as is known before any source is asked.
+        rows: of the plan.
+        shuffle: what to order rows by, for this patient, given the name of a source.
+    """
+
+    def __init__(self, hiding: Hiding, rows: Iterable[Row], shuffle: Callable[[str], str]) -> None:
         self.hiding = hiding
         self._labels: dict[str | None, str] = {}
         counts: dict[str, int] = {}
-        for row in rows:
+        for row in sorted(rows, key=lambda row: shuffle(row.source or "")):
             if row.organisation is not None:
                 counts[row.service_type] = counts.get(row.service_type, 0) + 1
                 self._labels[row.source] = f"{row.service_type}-{counts[row.service_type]}"
@@ -38,11 +48,14 @@ class Places:
         """The rows as the reader may see them."""
         if self.hiding is not Hiding.PLACES:
             return tuple(rows)
-        return tuple(self.without_place(row) for row in rows)
+        return in_order(self.without_place(row) for row in rows)
 
     def without_place(self, row: Row) -> Row:
         """A row that names only the kind of service."""
         label = self._labels.get(row.source)
         if label is None:
             return row
-        return replace(row, source=label, organisation=None, name=_KINDS.get(row.service_type, "A service"))
+        # Which services an organisation also runs would tell which one it is.
+        notes = tuple(note for note in row.notes if note != RUNS_EXCLUDED)
+        name = _KINDS.get(row.service_type, "A service")
+        return replace(row, source=label, organisation=None, name=name, notes=notes)

@@ -1,6 +1,6 @@
 """Who is asked for what? Decide first, ask second: an organisation that may not answer is not asked."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -14,7 +14,7 @@ from broker.errors import (
     RoleNotPermitted,
 )
 from broker.identity import Person
-from broker.lookup.rows import worst
+from broker.lookup.rows import in_order, worst
 from broker.lookup.values import CategoryRow, Query, Row, Status
 from broker.registry import Organisation, RegisteredSource, Registry
 from policies import Policies
@@ -97,21 +97,6 @@ class Plan:
     def rows(self) -> tuple[Row, ...]:
         """Every row, those asked as `waiting`, in the fixed order."""
         return in_order([*self.settled, *(ask.row for ask in self.asks)])
-
-
-def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows in the fixed order of every reply: the identity service, then sources by name, then rows of none."""
-    return tuple(
-        sorted(
-            rows,
-            key=lambda row: (
-                row.service_type != "identity",
-                row.source is None,
-                row.organisation or "",
-                row.source or "",
-            ),
-        )
-    )
 
 
 def permit(caller: Caller, query: Query, registry: Registry, policies: Policies, today: date) -> Permission:
@@ -308,6 +293,3 @@ def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool) -> Ro
         resources=int(own is Status.ANSWERED and bool(categories)),
         elapsed_ms=person.elapsed_ms,
     )
-
-
-Clock = Callable[[], date]

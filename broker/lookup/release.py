@@ -42,12 +42,14 @@ class Origin:
     """What released resources say of where they came from.
 
     Attributes:
-        source: the source's name: part of ids, and the order of entries.
+        source: the source's name, as in ids.
+        place: the source as its row names it, for the order of entries.
         label: what `meta.source` says: the name, or the kind of service where places are hidden.
         organisation: ODS code for the tag, or None where places are hidden.
     """
 
     source: str
+    place: str
     label: str
     organisation: str | None
 
@@ -125,7 +127,7 @@ def release(
             rank = ranks[one.categories] = min((order[name] for name in one.categories), default=len(order))
         entries.append(
             Entry(
-                (rank, item.type, origin.source, item.id),
+                (rank, item.type, origin.place, new),
                 item.type,
                 new,
                 encode(data),

@@ -12,8 +12,10 @@ from broker.lookup.values import CategoryRow, Row, Status
 __all__ = [
     "DEFINITE",
     "FAILED",
+    "RUNS_EXCLUDED",
     "STATUS_OF",
     "category_row",
+    "in_order",
     "is_complete",
     "nothing_answered",
     "require_met",
@@ -49,6 +51,10 @@ STATUS_OF: Mapping[Finding, Status] = {
     Finding.MALFORMED: Status.MALFORMED,
 }
 """What each finding that is not definite becomes."""
+
+
+RUNS_EXCLUDED = "What can't be told apart from a service that is never shared is left out here."
+"""Said of an organisation that runs such a service for every patient, whether or not anything was left out."""
 
 
 def worst(statuses: Iterable[Status]) -> Status:
@@ -140,3 +146,18 @@ def _whole(row: Row) -> Status | None:
     if not failed or row.resources or any(status not in FAILED for status in failed):
         return None
     return worst(failed)
+
+
+def in_order(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows in the fixed order of every reply: the identity service, then sources by name, then rows of none."""
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (
+                row.service_type != "identity",
+                row.source is None,
+                row.organisation or "",
+                row.source or "",
+            ),
+        )
+    )

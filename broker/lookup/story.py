@@ -9,6 +9,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
 import structlog
@@ -26,9 +27,9 @@ from broker.lookup.judge import Judge, Judged
 from broker.lookup.merge import merge
 from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places
-from broker.lookup.plan import Ask, Permission, Plan, in_order, make_plan, permit
+from broker.lookup.plan import Ask, Permission, Plan, make_plan, permit
 from broker.lookup.release import Hiding
-from broker.lookup.rows import is_complete, nothing_answered, require_met
+from broker.lookup.rows import in_order, is_complete, nothing_answered, require_met
 from broker.lookup.sources import Sources
 from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Summary
 from broker.objections import ObjectionIndex
@@ -140,7 +141,7 @@ class Story:
         self._query = query
         self._rows: dict[str | None, Row] = {}
         self._policies: frozenset[str] = frozenset()
-        self._places = Places(Hiding.NOTHING, ())
+        self._places = Places(Hiding.NOTHING, (), str)
 
     async def to_the_end(self) -> None:
         """Run, and give the last event whatever happens."""
@@ -202,7 +203,8 @@ class Story:
         )
         await record.durable()
 
-        self._places = Places(self._hiding(person), plan.rows())
+        ids = Ids(rooms.keys.id_check_key, query.nhs_number)
+        self._places = Places(self._hiding(person), plan.rows(), partial(ids.digest, query.nhs_number))
         if self._lookup.streaming:
             self._give(Started(lookup_id=self._lookup.lookup_id, rows=self._places.shown(plan.rows())))
         judge = Judge(

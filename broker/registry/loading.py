@@ -100,6 +100,7 @@ def read_manifest(
     *,
     known_kinds: Collection[str] | None = None,
     environ: Mapping[str, str] = os.environ,
+    source_timeout: float = 4.0,
 ) -> tuple[Organisation | None, list[ConfigurationError]]:
     """One organisation, or None with at least one fault."""
     try:
@@ -119,7 +120,7 @@ def read_manifest(
         region=manifest.region,
         state=manifest.state,
         agreement=manifest.agreement,
-        sources=tuple(register_source(entry, manifest.ods_code) for entry in manifest.sources),
+        sources=tuple(register_source(entry, manifest.ods_code, source_timeout) for entry in manifest.sources),
         issuer=manifest.issuer,
         excluded_services=frozenset(manifest.services.excluded),
         contacts=manifest.contacts,
@@ -163,7 +164,12 @@ def _read(
     organisations: dict[str, Organisation] = {}
     issuers = {issuer.iss: settings.file.name for issuer in settings.issuers} if settings else {}
     for file in files:
-        organisation, found = read_manifest(file, known_kinds=known_kinds, environ=environ)
+        organisation, found = read_manifest(
+            file,
+            known_kinds=known_kinds,
+            environ=environ,
+            source_timeout=settings.lookup.source_timeout if settings else 4.0,
+        )
         faults += found
         if organisation is None:
             continue

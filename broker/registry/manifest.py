@@ -113,7 +113,7 @@ class SourceEntry:
     kind: str = setting(TEXT)
     base_url: str = setting(BASE_URL)
     link_bases: tuple[str, ...] = setting(LINK_BASES, [])
-    timeout: float = setting(DURATION, "4s")
+    timeout: float | None = setting(DURATION, None)
     currency: str = setting(CURRENCY, "live")
     categories: tuple[str, ...] | None = setting(texts(CATEGORIES), None)
     auth: Auth = setting(AUTH, {"kind": "none"})

@@ -89,8 +89,9 @@ def why_not(entry: SourceEntry) -> tuple[str, str] | None:
     return None
 
 
-def register_source(entry: SourceEntry, ods_code: str) -> RegisteredSource:
-    """The source of an organisation."""
+def register_source(entry: SourceEntry, ods_code: str, source_timeout: float) -> RegisteredSource:
+    """The source of an organisation; `source_timeout` in seconds, where its manifest does not say."""
+    timeout = entry.timeout or source_timeout
     return RegisteredSource(
         source=Source(
             name=f"{ods_code}-{entry.name}",
@@ -98,11 +99,11 @@ def register_source(entry: SourceEntry, ods_code: str) -> RegisteredSource:
             kind=entry.kind,
             base_url=entry.base_url,
             link_bases=entry.link_bases,
-            timeout=entry.timeout,
+            timeout=timeout,
             auth=entry.auth,
         ),
         currency=entry.currency,
         categories=entry.categories,
-        timeout=entry.timeout,
+        timeout=timeout,
         allow_private=entry.allow_private,
     )

@@ -32,12 +32,13 @@ async def record_outstanding(journal: Journal, refusals: Refusals) -> None:
     """Record, when the broker stops, the refusals that were only counted since the last record."""
     count = refusals.outstanding()
     if count:
-        with suppress(JournalUnavailable):
-            await _record(journal, None, count)
+        await _record(journal, None, count)
 
 
 async def _record(journal: Journal, address: str | None, count: int) -> None:
-    await journal.record("authentication.refused", address=address, reason=NotAuthenticated.code, count=count)
+    # Nothing is released here: who has no token is told the same, whether or not the journal takes it.
+    with suppress(JournalUnavailable):
+        await journal.record("authentication.refused", address=address, reason=NotAuthenticated.code, count=count)
 
 
 def must_be_about(caller: Caller, query: Query) -> None:

@@ -1,13 +1,15 @@
 """The operational log: JSON lines on standard error, apart from the journal, and without anybody in them.
 
-broker.started     the service listens
-broker.stopping    a signal came: no new request is taken, those begun are finished
-broker.stopped     every lookup has its outcome, and the journal is closed
-policies.notice    what the policy set says is missing without being a fault
-request.failed     something failed in a request that should not; the type of the exception, never its words
-loop.failed        the same, outside of any request
-log.own            a room of the broker says something at level warning or above, in its own fixed words
-log.library        a library does; its words are left out, for they may hold an address or more
+    broker.started     the service listens
+    broker.stopping    a signal came: no new request is taken, those begun are finished
+    broker.stopped     every lookup has its outcome, and the journal is closed
+    policies.notice    what the policy set says is missing without being a fault
+    request.failed     something failed in a request that should not; the type of the exception, never its words
+    loop.failed        the same, outside of any request
+    log.own            a room of the broker says something at level warning or above, in its own fixed words
+    log.library        a library does; its words are left out, for they may hold an address or more
+
+Rooms that follow something (the objection register, a source) say with events of their own when they lost and found it.
 """
 
 import asyncio
@@ -22,7 +24,6 @@ import structlog
 __all__ = ["Operation", "forwarding_logger", "log", "log_to_stderr", "take_over"]
 
 _OWN: Final = frozenset({"adapters", "broker", "policies"})
-_FAULTS: Final = frozenset({"request.failed", "loop.failed"})
 _logger = structlog.get_logger()
 
 
@@ -39,12 +40,18 @@ class Operation(StrEnum):
     LIBRARY = "log.library"
 
 
+_LEVELS: Final = {
+    Operation.NOTICE: logging.WARNING,
+    Operation.REQUEST_FAILED: logging.ERROR,
+    Operation.LOOP_FAILED: logging.ERROR,
+    Operation.OWN: logging.WARNING,
+    Operation.LIBRARY: logging.WARNING,
+}
+
+
 def log(operation: Operation, **fields: Any) -> None:
     """Write one line. `fields` name no patient, no reader, no token and no address of a source."""
-    if operation.value in _FAULTS:
-        _logger.error(operation.value, **fields)
-    else:
-        _logger.info(operation.value, **fields)
+    _logger.log(_LEVELS.get(operation, logging.INFO), operation.value, **fields)
 
 
 def log_to_stderr() -> None:

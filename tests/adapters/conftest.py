@@ -101,7 +101,7 @@ class FhirServer:
             answer.enable_compression(web.ContentCoding.gzip)
         return answer
 
-    async def route(self, request, path, body):
+    async def route(self, request, path, body):  # noqa: PLR0911 - a return for each interaction
         parts = path.strip("/").split("/")
         match request.method, parts:
             case "GET", ["metadata"]:

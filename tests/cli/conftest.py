@@ -85,9 +85,7 @@ def objection(broker, config):
     """Runs `broker objection` as somebody, as JSON; gives what it printed."""
 
     def run(who, action, *arguments):
-        code, out, err = broker(
-            "objection", action, *arguments, "--config", config, "--token", who, "--format", "json"
-        )
+        code, out, err = broker("objection", action, *arguments, "--config", config, "--token", who, "--format", "json")
         assert code == 0, err
         return json.loads(out)
 

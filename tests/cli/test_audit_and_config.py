@@ -38,7 +38,7 @@ def test_a_changed_record_is_found(broker, config, journal):
 def test_the_key_can_be_named(broker, config, journal, tmp_path):
     keys = config.parent / "state" / "keys" / "journal.pub"
     assert broker("audit", "verify", journal, "--public-key", keys)[0] == 0
-    code, out, err = broker("audit", "verify", journal, "--public-key", tmp_path / "none.pub")
+    code, out, _ = broker("audit", "verify", journal, "--public-key", tmp_path / "none.pub")
     assert (code, out) == (2, "")
     (tmp_path / "bad.pub").write_text("not a key")
     assert broker("audit", "verify", journal, "--public-key", tmp_path / "bad.pub")[0] == 2

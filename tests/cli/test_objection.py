@@ -35,7 +35,9 @@ def test_objections_are_listed_by_patient_and_state(objection, doctor):
     assert objection(doctor, "list", "--status", "upheld") == []
 
 
-def test_a_decision_not_to_uphold_needs_its_reason_and_the_route_to_complain(broker, config, objection, doctor, guardian):
+def test_a_decision_not_to_uphold_needs_its_reason_and_the_route_to_complain(
+    broker, config, objection, doctor, guardian
+):
     found = objection(doctor, "record", *RECORD)["id"]
     objection(guardian, "decide", found, "--status", "under-review")
     base = ("objection", "decide", found, "--status", "not-upheld", "--config", config, "--token", guardian)
@@ -47,9 +49,17 @@ def test_a_decision_not_to_uphold_needs_its_reason_and_the_route_to_complain(bro
 
 def test_without_the_right_it_is_exit_code_1(broker, config, objection, doctor, token):
     found = objection(doctor, "record", *RECORD)["id"]
-    code, out, err = broker(
-        *("objection", "decide", found, "--status", "under-review", "--config", config, "--token", doctor)
-    )
+    code, out, err = broker(*(
+        "objection",
+        "decide",
+        found,
+        "--status",
+        "under-review",
+        "--config",
+        config,
+        "--token",
+        doctor,
+    ))
     assert (code, out) == (1, "")
     assert err.startswith("broker: role-not-permitted: ")
     receptionist = token(role="R8009", user="555000000009")
@@ -65,9 +75,17 @@ def test_nothing_is_recorded_before_the_effect_was_explained(broker, config, doc
 
 
 def test_a_narrower_one_is_not_available(broker, config, doctor):
-    code, _, err = broker(
-        *("objection", "record", *RECORD, "--category", "results", "--config", config, "--token", doctor)
-    )
+    code, _, err = broker(*(
+        "objection",
+        "record",
+        *RECORD,
+        "--category",
+        "results",
+        "--config",
+        config,
+        "--token",
+        doctor,
+    ))
     assert code == 1
     assert "not-available" in err
 

@@ -82,10 +82,14 @@ def test_the_command_is_there_and_loads_little_for_its_help():
         [
             sys.executable,
             "-c",
-            "import sys; from broker.cli import main\n"
-            "try: main(['token', '--help'])\n"
-            "except SystemExit: pass\n"
-            "print(sorted({'aiohttp', 'sqlalchemy', 'cedarpy', 'httpx'} & set(sys.modules)))",
+            """
+import sys
+from broker.cli import main
+try:
+    main(["token", "--help"])
+except SystemExit:
+    print(sorted({"aiohttp", "sqlalchemy", "cedarpy", "httpx"} & set(sys.modules)))
+""",
         ],
         capture_output=True,
         text=True,
@@ -98,7 +102,15 @@ def test_the_command_is_there_and_loads_little_for_its_help():
 
 def test_the_installed_command_runs(config):
     said = subprocess.run(
-        [sys.executable, "-c", "import sys; from broker.cli import main; sys.exit(main())", "config", "check", "--config", config],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from broker.cli import main; sys.exit(main())",
+            "config",
+            "check",
+            "--config",
+            config,
+        ],
         capture_output=True,
         text=True,
         check=False,

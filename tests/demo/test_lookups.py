@@ -55,11 +55,11 @@ class Doctor:
 
 @pytest.fixture
 async def doctor(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     async with contextlib.AsyncExitStack() as stack:
         world = await stack.enter_async_context(open_world(down=(), hurry=True))
+        with socket.socket() as free:  # only now: the world takes any free port too
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         settings = load(write_world(tmp_path, world.sources, port=port), {})
         await record_objections(settings)
         address = await stack.enter_async_context(running(settings))

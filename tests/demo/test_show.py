@@ -89,7 +89,7 @@ def test_linked_records_stand_together_with_each_source_and_whether_they_disagre
             resource("Linkage", "l", "broker", item=items),
         )
     )
-    assert "Ramipril  (the same, recorded in 2 places, which DISAGREE)" in shown
+    assert "Ramipril  (the same, recorded 2 times, which DISAGREE)" in shown
     assert "- active  [G85001-gp]" in shown
     assert "- STOPPED; Cough  [RJZ-epr]" in shown
 

@@ -167,7 +167,10 @@ def summary(*rows, complete=True, entries=()):
 
 PART = Part(
     row=row(),
-    entries=(entry((2, "AllergyIntolerance", "b"), "AllergyIntolerance", "b"), entry((3, "x"), "Practitioner", "c", "include")),
+    entries=(
+        entry((2, "AllergyIntolerance", "b"), "AllergyIntolerance", "b"),
+        entry((3, "x"), "Practitioner", "c", "include"),
+    ),
 )
 OTHER_PART = Part(row=row("G85001-gpc"), entries=(entry((1, "AllergyIntolerance", "a"), "AllergyIntolerance", "a"),))
 
@@ -246,7 +249,12 @@ def records(settings):
     """The journal's records of one event, as they are on disk."""
 
     def read(event):
-        lines = [line for file in settings.audit.directory.iterdir() if file.is_file() for line in file.read_bytes().splitlines()]
+        lines = [
+            line
+            for file in settings.audit.directory.iterdir()
+            if file.is_file()
+            for line in file.read_bytes().splitlines()
+        ]
         found = []
         for line in lines:
             try:
@@ -284,5 +292,3 @@ def make():
         part = PART
 
     return Make
-
-

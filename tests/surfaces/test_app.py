@@ -82,9 +82,11 @@ def point_at(config):
 
 async def look_up(base, token, **headers):
     headers |= {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{base}/lookups", json={"patient": PATIENT}, headers=headers) as response:
-            return response.status, await response.text()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base}/lookups", json={"patient": PATIENT}, headers=headers) as response,
+    ):
+        return response.status, await response.text()
 
 
 async def test_one_lookup_through_every_room(source, point_at, sign, eventually):
@@ -137,6 +139,47 @@ async def test_a_caller_that_leaves_is_written_down(point_at, sign, settings, ev
             await asyncio.wait([asking])
         await eventually(lambda: b'"abandoned"' in written(settings))
     assert written(settings).count(b'"lookup.outcome"') == 1
+
+
+async def test_a_lookup_that_has_begun_is_finished_when_the_service_stops(point_at, sign, settings, eventually):
+    go_on = asyncio.Event()
+
+    async def late(_):
+        await go_on.wait()
+        return web.Response(status=500)
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", late)
+    async with TestServer(app) as slow:
+        service = running(point_at(slow.port))
+        base = await service.__aenter__()
+        asking = asyncio.create_task(look_up(base, sign()))
+        await eventually(lambda: b"lookup.plan" in written(settings))
+        stopping = asyncio.create_task(service.__aexit__(None, None, None))
+        await asyncio.sleep(0.05)
+        go_on.set()
+        status, _ = await asking
+        await stopping
+    assert status == 502
+    assert verify(settings.audit.directory).ok
+    assert written(settings).count(b'"lookup.outcome"') == 1
+
+
+async def test_a_token_far_too_long_is_refused_like_any_other(settings):
+    async with running(settings) as base:
+        status, text = await look_up(base, "a" * 10_000)
+    assert status == 401
+    assert "aaa" not in text
+
+
+async def test_refusals_that_were_only_counted_are_recorded_when_the_service_stops(settings):
+    async with running(settings) as base:
+        for _ in range(4):
+            assert (await look_up(base, "a.b.c"))[0] == 401
+    lines = [json.loads(line) for line in written(settings).splitlines()]
+    counts = [line["count"] for line in lines if line["event"] == "authentication.refused"]
+    assert sum(counts) == 4
+    assert len(counts) < 4
 
 
 def written(settings):

@@ -1,5 +1,6 @@
 """Bad input: a clear error with a stable code, recorded where the caller is known, and no source asked."""
 
+import asyncio
 import gzip
 import json
 
@@ -147,6 +148,18 @@ async def test_a_body_that_does_not_say_its_length_is_cut_off(ask):
     assert response.status == 413
 
 
+async def test_a_body_that_does_not_arrive_is_not_waited_for(ask, monkeypatch):
+    monkeypatch.setattr("broker.surfaces.requests._BODY_SECONDS", 0.05)
+
+    async def slow():
+        yield b"{"
+        await asyncio.sleep(1)
+        yield b"}"
+
+    response = await ask(data=slow())
+    assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid-request")
+
+
 async def test_a_body_that_unpacks_into_too_much_is_refused(ask):
     packed = gzip.compress(b" " * 10_000_000)
     response = await ask(data=packed, headers={"Content-Encoding": "gzip"})
@@ -158,7 +171,9 @@ async def test_a_body_that_is_not_what_its_encoding_says_is_an_invalid_request(a
     assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid-request")
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
+)
 async def test_another_content_type_is_an_invalid_request(ask, kind):
     response = await ask(headers={"Content-Type": kind})
     assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid-request")

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from broker.errors import JournalUnavailable
+from broker.surfaces import rooms
 
 PATIENT = {"nhs_number": "9990000018", "birth_date": "1948-03-02"}
 
@@ -79,8 +80,6 @@ async def test_the_patient_asked_for_is_the_one_in_the_token(ask, sign, lookups,
 
 
 async def test_a_refusal_that_cannot_be_recorded_is_no_ordinary_refusal(ask, app, monkeypatch):
-    from broker.surfaces import rooms
-
     async def full(*_, **__):
         raise JournalUnavailable("disk /var/lib/journal is full of 9990000018")
 
@@ -88,6 +87,14 @@ async def test_a_refusal_that_cannot_be_recorded_is_no_ordinary_refusal(ask, app
     response = await ask(data=b"{}")
     assert response.status == 503
     assert (await response.json())["error"] == {"code": "journal-unavailable", "message": JournalUnavailable.default}
+
+
+async def test_who_has_no_token_learns_nothing_of_a_journal_that_fails(client, app, monkeypatch):
+    async def full(*_, **__):
+        raise JournalUnavailable
+
+    monkeypatch.setattr(app[rooms.JOURNAL], "record", full)
+    assert (await post(client)).status == 401
 
 
 async def test_a_record_of_a_refusal_names_the_reader_and_never_the_token(ask, sign, records, settings):

@@ -9,7 +9,17 @@ import pytest
 from broker.errors import Overloaded, RoleNotPermitted, SourcesFailed
 from broker.lookup.values import STATEMENT, Failed, Started, Status
 
-KEYS = {"lookup_id", "complete", "required_met", "patient", "sources", "restrictions", "override_id", "statement", "bundle"}
+KEYS = {
+    "lookup_id",
+    "complete",
+    "required_met",
+    "patient",
+    "sources",
+    "restrictions",
+    "override_id",
+    "statement",
+    "bundle",
+}
 
 
 async def test_the_reply_has_exactly_the_documented_keys(ask):
@@ -163,19 +173,39 @@ async def test_a_caller_that_goes_away_while_sources_answer_abandons_the_lookup(
 
 
 async def test_a_caller_that_goes_away_before_taking_the_reply_is_not_said_to_have_got_it(server, sign, lookups, make):
-    async def large():
-        yield make.summary(entries=tuple(make.entry((i,), "Observation", "x" * 1_000_000) for i in range(30)))
-
-    lookups.events = large
+    ready = large_reply(lookups, make)
     writer = await _post_raw(server, sign())
-    while not lookups.lookups:
-        await asyncio.sleep(0.01)
-    writer.transport.pause_reading()
+    await ready.wait()
     await asyncio.sleep(0.1)
     assert lookups.lookups[0].told == []
     writer.transport.abort()
     await asyncio.wait_for(lookups.lookups[0].settled.wait(), 5)
     assert lookups.lookups[0].told == ["not-delivered"]
+
+
+async def test_a_caller_that_takes_nothing_is_given_up(server, sign, lookups, make, monkeypatch):
+    monkeypatch.setattr("broker.surfaces.lookups._WRITE_SECONDS", 0.2)
+    large_reply(lookups, make)
+    writer = await _post_raw(server, sign())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not lookups.lookups:  # noqa: ASYNC110 - the server begins it in its own time
+            await asyncio.sleep(0.01)
+        await lookups.lookups[0].settled.wait()
+    assert lookups.lookups[0].told == ["not-delivered"]
+    writer.close()
+
+
+def large_reply(lookups, make):
+    """Thirty megabytes, more than the machine holds for a caller that does not read; says when they are there."""
+    ready = asyncio.Event()
+
+    async def large():
+        yield make.summary(entries=tuple(make.entry((i,), "Observation", "x" * 1_000_000) for i in range(30)))
+        ready.set()
+
+    lookups.events = large
+    return ready
 
 
 async def _post_raw(server, token, accept="application/json"):

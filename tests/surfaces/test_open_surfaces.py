@@ -66,9 +66,7 @@ async def test_every_route_is_in_the_document_and_nothing_else_is(app):
         for route in app.router.routes()
         if route.method != "HEAD" and route.resource
     }
-    written = {
-        (method, path) for path, methods in document("http://x")["paths"].items() for method in methods
-    }
+    written = {(method, path) for path, methods in document("http://x")["paths"].items() for method in methods}
     assert served == written
 
 

@@ -15,7 +15,7 @@ __all__ = ["OPERATOR_ISSUER", "write_world"]
 OPERATOR_ISSUER: Final = "https://idp.broker.example"
 
 BROKER: Final = """\
-# The broker of the demo world. Every setting is described by `broker config check --help`.
+# The broker of the demo world. What each setting means: broker/settings/README.md
 [server]
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"

@@ -1,0 +1,244 @@
+"""The processes of a run: each pinned to its core when it starts, and ended by its id when the run is over."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from broker.auth import Issuer, sign_demo_token
+from tests.bench.records import BIRTH_DATE, number_of
+
+__all__ = ["Process", "Sources", "World", "broker", "cores", "floor", "lookup_request", "sources", "world"]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_TICKS = os.sysconf("SC_CLK_TCK")
+_START = 30.0
+"""Seconds that a process gets to be ready."""
+
+_READER = "RB01"
+_PRACTICE = "RB00"
+_KINDS = ("gp-practice", "acute", "acute", "acute", "community", "urgent-care", "social-care", "mental-health")
+
+_CONFIGURATION = """\
+[server]
+listen = "127.0.0.1:{port}"
+public_url = "http://127.0.0.1:{port}"
+[lookup]
+deadline = "{deadline}s"
+[[issuers]]
+iss = "https://idp.bench.example"
+demo = true
+"""
+
+_MANIFEST = """\
+ods_code = "{ods}"
+name = "Organisation {ods}"
+service_type = "{kind}"
+region = "south-east-london"
+[agreement]
+isa_signed = 2020-01-01
+isa_expires = 2099-12-31
+dspt_expires = 2099-12-31
+[[sources]]
+name = "fhir"
+kind = "fhir-r4"
+base_url = "{base}"
+"""
+
+
+def cores() -> tuple[int, int]:
+    """The core of what is measured, and the one for load and sources: the same where there is only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Something that listens. `errors` holds what it wrote on standard error."""
+
+    pid: int
+    port: int
+    errors: Path
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used so far, in all its threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def peak(self) -> float:
+        """MB of memory that it held at most."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The organisations' process, and what it holds, by source and patient."""
+
+    control: int
+    bases: Sequence[str]
+    ids: Sequence[Sequence[str]]
+    resources: Sequence[Sequence[int]]
+    bytes: Sequence[Sequence[int]]
+    synthea: bool
+
+    def tell(self, word: str) -> list[int]:
+        """Send a word to the control address; requests served so far, by source."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.control}/{word}", timeout=5) as answer:
+            counts: list[int] = json.load(answer)
+            return counts
+
+
+class World:
+    """Starts processes, and ends all of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._running: list[subprocess.Popen[str]] = []
+
+    def start(self, arguments: Sequence[str], core: int, *, name: str, said: str | None = None) -> tuple[Any, Path]:
+        """Start a process on a core; what it is, and where its errors go."""
+        errors = self.directory / f"{name}.err"
+        with errors.open("w") as file, _pinned(core):
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+        self._running.append(process)
+        if said is not None:
+            assert process.stdin is not None
+            process.stdin.write(said + "\n")
+            process.stdin.flush()
+        return process, errors
+
+    @staticmethod
+    def first_line(process: "subprocess.Popen[str]", errors: Path) -> Any:
+        """What the process says, in JSON, when it is ready."""
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a process of the benchmark ended at once:\n{errors.read_text()[-2000:]}")
+        return json.loads(line)
+
+    def end(self) -> None:
+        """Ask each process to end, then make it."""
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self._running.clear()
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """A temporary folder, and the processes that live in it."""
+    with tempfile.TemporaryDirectory(prefix="care-record-bench-") as directory:
+        made = World(Path(directory))
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def sources(at: World, count: int, patients: int, core: int) -> Sources:
+    """Start the organisations."""
+    process, errors = at.start(
+        ["-m", "tests.bench.sources", str(count), str(patients)], core, name=f"sources-{count}"
+    )
+    return Sources(**at.first_line(process, errors))
+
+
+def floor(at: World, what: str, asked: Sources, core: int) -> Process:
+    """Start one of the servers of `floors`."""
+    said = json.dumps({
+        "bases": asked.bases,
+        "ids": [{number_of(n): local_id for n, local_id in enumerate(ids)} for ids in asked.ids],
+    })
+    process, errors = at.start(["-m", "tests.bench.floors", what], core, name=what, said=said)
+    return Process(process.pid, at.first_line(process, errors)["port"], errors)
+
+
+def broker(at: World, name: str, bases: Sequence[str], core: int, *, deadline: float) -> Process:
+    """Start `broker serve`, configured for these sources."""
+    home = at.directory / name
+    (home / "organisations").mkdir(parents=True)
+    for n, base in enumerate(bases):
+        ods = f"RB{n:02d}"
+        kind = _KINDS[n] if n < len(_KINDS) else "acute"
+        (home / "organisations" / f"{ods}.toml").write_text(_MANIFEST.format(ods=ods, kind=kind, base=base))
+    port = _free_port()
+    (home / "broker.toml").write_text(_CONFIGURATION.format(port=port, deadline=deadline))
+    command = "import sys; from broker.cli import main; sys.exit(main())"
+    process, errors = at.start(["-c", command, "serve", "--config", str(home / "broker.toml")], core, name=f"{name}-log")
+    _await_ready(process, port, errors)
+    return Process(process.pid, port, errors)
+
+
+def lookup_request(port: int, patient: int, *, accept: str = "application/json") -> bytes:
+    """One lookup of everything as bytes, with a token of its own: none is verified twice."""
+    number = number_of(patient)
+    token = sign_demo_token(
+        Issuer(iss="https://idp.bench.example", demo=True),
+        audience=f"http://127.0.0.1:{port}",
+        role_code="R8000",
+        organisation=_READER,
+        nhs_number=number,
+        birth_date=BIRTH_DATE,
+        practice=_PRACTICE,
+        relationship="encounter",
+    )
+    body = json.dumps({"patient": {"nhs_number": number, "birth_date": BIRTH_DATE}}).encode()
+    head = (
+        f"POST /lookups HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nAccept: {accept}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _await_ready(process: "subprocess.Popen[str]", port: int, errors: Path) -> None:
+    until = time.monotonic() + _START
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise SystemExit(f"the broker did not become ready:\n{errors.read_text()[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _pinned(core: int) -> Iterator[None]:
+    """What is started inside runs on this core, with every thread that it will have."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

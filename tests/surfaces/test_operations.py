@@ -1,0 +1,52 @@
+"""The operational log: JSON lines on standard error, with nobody in them."""
+
+import json
+import logging
+
+import pytest
+
+from broker.surfaces import operations
+from broker.surfaces.operations import Operation, forwarding_logger, log, log_to_stderr
+
+
+@pytest.fixture
+def said(capsys):
+    log_to_stderr()
+
+    def read():
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        return [json.loads(line) for line in captured.err.splitlines()]
+
+    return read
+
+
+def test_a_line_has_its_event_its_level_and_its_time(said):
+    log(Operation.STARTED, listening="http://127.0.0.1:8080")
+    (line,) = said()
+    assert set(line) == {"event", "level", "time", "listening"}
+    assert (line["event"], line["level"]) == ("broker.started", "info")
+
+
+def test_of_what_a_library_says_only_that_it_did_is_passed_on(said):
+    logger = forwarding_logger("aiohttp.server")
+    try:
+        int("patient 9990000018")
+    except ValueError:
+        logger.exception("Error handling request from %s", "9990000018")
+    (line,) = said()
+    assert (line["event"], line["level"]) == ("log.library", "warning")
+    assert line["exception"] == "ValueError"
+    assert "9990000018" not in json.dumps(line)
+
+
+def test_what_a_room_says_is_passed_on_in_its_own_words(said):
+    logger = forwarding_logger("broker.journal.writer")
+    logger.warning("the disk is %s", "full")
+    assert said()[0]["message"] == "the disk is full"
+    assert not logging.getLogger("broker.journal.writer").handlers
+
+
+def test_the_catalogue_in_the_documentation_is_the_catalogue():
+    for operation in Operation:
+        assert f"    {operation.value} " in operations.__doc__
