@@ -194,13 +194,11 @@ class Limits:
     Attributes:
         bytes: of bodies, after decompression.
         pages: over all searches.
-        depth: nesting of JSON.
         connections: at once to this source, over all lookups.
     """
 
     bytes: int = 8_000_000
     pages: int = 50
-    depth: int = 64
     connections: int = 16
 
 

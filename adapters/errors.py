@@ -85,6 +85,6 @@ class SourceMalformed(AdapterError, ValueError):
 
 
 class SourceTruncated(AdapterError):
-    """A cap on bytes, pages or depth was reached, or the source gave less than it said it has."""
+    """A cap on bytes or pages was reached, or the source gave less than it said it has."""
 
     finding = Finding.TRUNCATED

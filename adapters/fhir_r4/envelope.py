@@ -1,7 +1,6 @@
 """FHIR's envelopes: a Bundle is opened, each resource in it handed on unread, so that a bad one costs only itself."""
 
 import json
-import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -182,13 +181,12 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = False) -> Page:
+def open_page(body: bytes, arrival: Arrival, *, all_count: bool = False) -> Page:
     """Open one page of a search.
 
     Args:
         body: of the answer.
         arrival: what its hits are.
-        depth: nesting that is taken; a deeper resource is left out, and the page is TRUNCATED.
         all_count: every entry counts towards `total`, whatever its mode, as in `$everything`.
 
     Raises:
@@ -203,7 +201,6 @@ def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = Fa
         return page
     _be_bundle(bundle)
     suspicious = b"OperationOutcome" in body
-    deep = _deeper_than(body, depth)
     resources = page.resources
     urls = page.urls
     matches = empty = 0
@@ -221,8 +218,6 @@ def open_page(body: bytes, arrival: Arrival, *, depth: int, all_count: bool = Fa
                 urls.add(full_url)
         if resource is _NOTHING:
             empty += 1
-        elif deep and _deeper_than(bytes(resource), depth):
-            _tell(page, Finding.TRUNCATED, f"a resource nested deeper than {depth}")
         else:
             resources.append(Resource(resource, Arrival.INCLUDED if included else arrival, full_url))
     if empty:
@@ -257,27 +252,3 @@ def _tell(page: Page, finding: Finding, note: str) -> None:
     page.finding = worst(page.finding, finding)
     if note not in page.notes:
         page.notes += (note,)
-
-
-_ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
-
-
-def _deeper_than(body: bytes, depth: int) -> bool:
-    """Whether JSON, known to be well formed, is nested deeper than `depth`, without another parse of it.
-
-    Of its brackets alone, taking away every pair with nothing in it takes away one level. Brackets inside strings can
-    only make it look deeper, so strings are taken out first, which is slower, only where it does.
-    """
-    return _levels_above(body, depth) and _levels_above(_STRING.sub(b"", body), depth)
-
-
-def _levels_above(body: bytes, depth: int) -> bool:
-    brackets = body.translate(_ONE_KIND, _NOT_BRACKETS)
-    for _ in range(depth):
-        fewer = brackets.replace(b"{}", b"")
-        if len(fewer) == len(brackets):
-            break
-        brackets = fewer
-    return bool(brackets)

@@ -195,7 +195,7 @@ class Lookup:
             outcome = Outcome(finding, (f"status {status}",) if status else ())
             if finding is Finding.ANSWERED:
                 try:
-                    page = open_page(body, Arrival.RECORD, depth=self._source.limits.depth)
+                    page = open_page(body, Arrival.RECORD)
                     outcome = await self._searcher.walk(page, Arrival.RECORD, give)
                 except AdapterError as error:
                     outcome = Outcome.of(error)

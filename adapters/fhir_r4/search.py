@@ -77,7 +77,7 @@ class Searcher:
         """Open the page in an answer; SourceFailed unless its status is 200."""
         if answer.status != 200:  # noqa: PLR2004
             raise SourceFailed(f"status {answer.status}")
-        return open_page(answer.body, arrival, depth=self._source.limits.depth, all_count=all_count)
+        return open_page(answer.body, arrival, all_count=all_count)
 
     async def walk(self, page: Page, arrival: Arrival, give: Give, *, all_count: bool = False) -> Outcome:
         """Follow the pages from one that is open."""

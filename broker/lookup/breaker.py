@@ -58,12 +58,14 @@ class Breaker:
 
     def failed(self) -> None:
         """One more failure; a failed probe pauses for longer."""
+        if self.until > self.now():
+            return  # a call from before the pause: what it says is known
         self.failures += 1
         self.probing = False
         if self.pauses or self.failures >= _THRESHOLD:
             span = min(_CAP, _BASE * 2**self.pauses)
             self.pauses = min(self.pauses + 1, 10)
-            self.until = self.now() + span * random.uniform(0.75, 1.25)  # noqa: S311
+            self.until = self.now() + span * random.uniform(0.5, 1.0)  # noqa: S311
 
     def left(self) -> None:
         """The call ended without saying anything of the source: whoever comes next may probe."""

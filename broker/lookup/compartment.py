@@ -6,7 +6,7 @@ compartment lists some of them.
 
 from collections.abc import Mapping
 
-__all__ = ["ABOUT", "PARTICIPANTS", "SUBJECT"]
+__all__ = ["ABOUT", "PARTICIPANTS", "SUBJECT", "UNOWNED"]
 
 SUBJECT: Mapping[str, str] = {
     "AllergyIntolerance": "patient",
@@ -56,6 +56,9 @@ SUBJECT: Mapping[str, str] = {
     "VisionPrescription": "patient",
 }
 """Type, then the element that names the patient."""
+
+UNOWNED: frozenset[str] = frozenset({"Device", "Specimen"})
+"""Types of `SUBJECT` that may belong to nobody: they stay if something that stays refers to them."""
 
 PARTICIPANTS: Mapping[str, tuple[str, str]] = {
     "Appointment": ("participant", "actor"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from policies.values import Coding
@@ -44,6 +45,7 @@ Medications = Callable[[str], Mapping[str, Any] | None]
 _SNOMED = "http://snomed.info/sct"
 _NONE_KNOWN: Mapping[Coding, str] = {
     (_SNOMED, "716186003"): "",  # No known allergy
+    (_SNOMED, "160244002"): "",  # No known allergies, the older concept
     (_SNOMED, "409137002"): "medication",  # No known drug allergy
     (_SNOMED, "429625007"): "food",  # No known food allergy
     (_SNOMED, "428607008"): "environment",  # No known environmental allergy
@@ -59,6 +61,8 @@ _CODED = {
 }
 
 
+_NO_FACT = ("entered-in-error", "not-done", "not-taken")
+
 RECORDED = frozenset(_CODED)
 """Types that record a fact which may stand, or be contradicted, elsewhere."""
 
@@ -66,7 +70,9 @@ RECORDED = frozenset(_CODED)
 def fact_of(
     type_: str, data: Mapping[str, Any], reference: str, origin: tuple[str, str], medications: Medications
 ) -> Fact | None:
-    """The fact that a released resource of one of the types `RECORDED` records; None for one entered in error.
+    """The fact that a released resource of one of the types `RECORDED` records.
+
+    None for one entered in error, and for what was not done.
 
     Args:
         type_: FHIR type.
@@ -76,10 +82,14 @@ def fact_of(
         medications: what came with it.
     """
     coded = _CODED[type_]
-    if data.get("status") == "entered-in-error" or _status(data, "verificationStatus") == "entered-in-error":
+    verification = _statuses(data, "verificationStatus")
+    if data.get("status") in _NO_FACT or "entered-in-error" in verification:
         return None
     kind, element = coded
     concept = data.get(element)
+    if kind == "allergy" and not isinstance(concept, dict):
+        # Without a code it is still an allergy, and contradicts that there is none.
+        concept = _first(data.get("reaction")).get("substance", {})
     medication: Mapping[str, Any] = {}
     if kind == "medication" and not isinstance(concept, dict):
         medication = _medication(data, medications)
@@ -90,10 +100,7 @@ def fact_of(
     none_known = (
         next((_NONE_KNOWN[code] for code in sorted(codes) if code in _NONE_KNOWN), None) if kind == "allergy" else None
     )
-    current = (
-        _status(data, "clinicalStatus") not in ("resolved", "inactive", "remission")
-        and _status(data, "verificationStatus") != "refuted"
-    )
+    past = _statuses(data, "clinicalStatus") & {"resolved", "inactive", "remission"}
     nature = data.get("category") if kind == "allergy" else None
     return Fact(
         kind=kind,
@@ -104,7 +111,7 @@ def fact_of(
         words=_words(concept),
         qualifiers=_qualifiers(kind, data, medication),
         none_known=none_known,
-        current=current,
+        current=not past and "refuted" not in verification,
         nature=frozenset(n for n in nature if isinstance(n, str)) if isinstance(nature, list) else frozenset(),
     )
 
@@ -118,13 +125,19 @@ def _qualifiers(kind: str, data: Mapping[str, Any], medication: Mapping[str, Any
     if kind == "procedure":
         period = data.get("performedPeriod")
         when = data.get("performedDateTime", period.get("start") if isinstance(period, dict) else None)
-        return (_day(when), _key(_first(data.get("bodySite"))))
+        return (_day(when), _keys(data.get("bodySite")))
     if kind == "condition":
-        return (_key(_first(data.get("bodySite"))),)
+        return (_keys(data.get("bodySite")),)
     if kind == "medication":
         dosage = _first(data.get("dosageInstruction", data.get("dosage")))
-        ingredient = _first(medication.get("ingredient"))
-        return (_ratio(ingredient.get("strength")), _key(medication.get("form")), _key(dosage.get("route")))
+        ingredients = medication.get("ingredient")
+        strengths = [
+            _ratio(one.get("strength"))
+            for one in (ingredients if isinstance(ingredients, list) else ())
+            if isinstance(one, dict)
+        ]
+        strength = " + ".join(sorted(one for one in strengths if one)) or None
+        return (strength, _key(medication.get("form")), _key(dosage.get("route")))
     return ()
 
 
@@ -164,31 +177,49 @@ def _key(concept: Any) -> str | None:
     return text.strip().casefold() if isinstance(text, str) else None
 
 
+def _keys(concepts: Any) -> str | None:
+    """Several concepts as something to compare, in whatever order they stand: a knee, and which one."""
+    keys = [_key(one) for one in concepts] if isinstance(concepts, list) else []
+    return " + ".join(sorted(key for key in keys if key)) or None
+
+
 def _ratio(strength: Any) -> str | None:
     if not isinstance(strength, dict):
         return None
     parts = [strength.get("numerator"), strength.get("denominator")]
-    return "/".join(f"{p.get('value')} {p.get('code', p.get('unit'))}" if isinstance(p, dict) else "" for p in parts)
+    return "/".join(
+        f"{_number(p.get('value'))} {p.get('code', p.get('unit'))}" if isinstance(p, dict) else "" for p in parts
+    )
+
+
+def _number(value: Any) -> str:
+    """A number to compare by what it is worth: 5 and 5.0 are one strength."""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) and abs(value.adjusted()) < _DIGITS else str(value)
+
+
+_DIGITS = 28
+"""Places within which a Decimal is written out: beyond any strength."""
 
 
 def _day(value: Any) -> str | None:
     return value[:10] if isinstance(value, str) and len(value) >= len("YYYY-MM-DD") else None
 
 
-def _status(data: Mapping[str, Any], element: str) -> str | None:
-    """The code of a status element, which binds to one system of its own."""
-    coding = _first(_first(data.get(element)).get("coding"))
-    code = coding.get("code")
-    return code if isinstance(code, str) else None
+def _statuses(data: Mapping[str, Any], element: str) -> set[str]:
+    """The codes of a status element: its own, and what a source may have translated it to."""
+    codings = _first(data.get(element)).get("coding")
+    listed = codings if isinstance(codings, list) else [codings]
+    return {one["code"] for one in listed if isinstance(one, dict) and isinstance(one.get("code"), str)}
 
 
 def _words(concept: Mapping[str, Any]) -> str:
     if isinstance(concept.get("text"), str):
         return str(concept["text"])
+    codings = concept.get("coding")
     return next(
         (
             c["display"]
-            for c in concept.get("coding") or ()
+            for c in (codings if isinstance(codings, list) else ())
             if isinstance(c, dict) and isinstance(c.get("display"), str)
         ),
         "",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.contract import Arrival, Identity
-from broker.lookup.compartment import ABOUT, PARTICIPANTS, SUBJECT
+from broker.lookup.compartment import ABOUT, PARTICIPANTS, SUBJECT, UNOWNED
 from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
 
 __all__ = ["Guarded", "Target", "Targets", "WrongPatient", "guard"]
@@ -25,6 +25,7 @@ PAUSE = 16
 """Resources between two pauses, where one costs a few microseconds."""
 
 _LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([^/?#\s]+)(?:/_history/[^/?#\s]+)?")
+_TAIL = re.compile(r"[^?#]+/([A-Z][A-Za-z]+)/([^/?#\s]+)")
 
 
 class WrongPatient(Exception):
@@ -48,20 +49,33 @@ class Targets:
 
     A reference is local if it is relative, the `fullUrl` of an entry of the answer, or below one of the source's own
     addresses. Anything else is somewhere else, and is None.
+
+    Attributes:
+        dropped: what came and was not this patient's: nothing released may refer to it.
     """
 
-    __slots__ = ("_bases", "_full_urls", "_known")
+    __slots__ = ("_bases", "_full_urls", "_items", "_known", "dropped")
 
     def __init__(self, items: Iterable[Item], bases: Sequence[str]) -> None:
         self._bases = tuple(base.rstrip("/") + "/" for base in bases)
-        self._full_urls: dict[str, Target | None] = {}
+        self._items = items
+        self._full_urls: dict[str, Target | None] | None = None
         self._known: dict[str, Target | None] = {}
-        for item in items:
-            if item.full_url:
+        self.dropped: set[Target] = set()
+
+    def _addresses(self) -> dict[str, Target | None]:
+        """What every `fullUrl` stands for: read only where something refers to one."""
+        addresses: dict[str, Target | None] = {}
+        for item in self._items:
+            if item.full_url and ":" in item.full_url:
                 target = (item.type, item.id)
+                tail = _TAIL.fullmatch(item.full_url)
+                if tail is not None and (tail[1], tail[2]) != target:
+                    continue  # it must not say another thing than the resource (FHIR R4, Bundle, bdl-8)
                 # One address for two things is no address.
-                if self._full_urls.setdefault(item.full_url, target) != target:
-                    self._full_urls[item.full_url] = None
+                if addresses.setdefault(item.full_url, target) != target:
+                    addresses[item.full_url] = None
+        return addresses
 
     def of(self, reference: str) -> Target | None:
         """The target of a literal reference, or None where it is not at this source (or contained)."""
@@ -72,6 +86,11 @@ class Targets:
             return target
 
     def _resolve(self, reference: str) -> Target | None:
+        match = _LITERAL.fullmatch(reference)
+        if match:
+            return match[1], match[2]
+        if self._full_urls is None:
+            self._full_urls = self._addresses()
         if reference in self._full_urls:
             return self._full_urls[reference]
         tail = reference
@@ -121,30 +140,37 @@ def guard(items: Sequence[Item], identity: Identity, bases: Sequence[str]) -> Ge
     for n, item in enumerate(items):
         if not n % PAUSE:
             yield
-        target = (item.type, item.id)
-        if item.type == "Patient" or target in seen:
+        if item.type == "Patient":
             continue
-        seen.add(target)
+        target = (item.type, item.id)
         element = SUBJECT.get(item.type)
         participants = PARTICIPANTS.get(item.type)
         if element is not None:
             belongs = judge.subject(item.data.get(element), item.data)
+            if not belongs and item.type in UNOWNED and element not in item.data:
+                belongs = True
         elif participants is not None:
             belongs = judge.participants(item.data.get(participants[0]), participants[1], item.data)
         else:
             belongs = True
-        if "contained" in item.data:
-            judge.contained(item)
+        about = "contained" not in item.data or judge.contained(item)
         if not belongs:
             guarded.unusable.append(item.type)
-        elif judge.others(item, element):
+        elif target in seen:
+            continue
+        elif about and judge.others(item, element):
+            seen.add(target)
             guarded.items.append(item)
+            continue
+        guarded.targets.dropped.add(target)
+    guarded.targets.dropped -= seen
     return guarded
 
 
 def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -> set[str]:
     """The ids of the source's records of this patient."""
     own: dict[str, Item] = {}
+    others: set[str] = set()
     for item in items:
         if item.type != "Patient":
             continue
@@ -152,15 +178,17 @@ def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -
             own.setdefault(item.id, item)
         elif item.arrival is Arrival.PATIENT:
             raise WrongPatient
+        else:
+            others.add(item.id)
+    if not others.isdisjoint(own):
+        raise WrongPatient  # one id for two people: no reference says which
     guarded.patients = list(own.values())
     return set(own)
 
 
 def _is_theirs(patient: Mapping[str, Any], identity: Identity, notes: list[str]) -> bool:
     """Whether a Patient is this patient; raises where it is another one in this patient's place."""
-    identifiers = patient.get("identifier")
-    numbers = [entry for entry in identifiers if isinstance(entry, dict)] if isinstance(identifiers, list) else []
-    numbers = [entry for entry in numbers if entry.get("system") in NHS_NUMBER_SYSTEMS]
+    numbers = _numbers_of(patient)
     if not any(_digits(entry) in identity.numbers for entry in numbers):
         return False
     for entry in numbers:
@@ -179,9 +207,16 @@ def _is_theirs(patient: Mapping[str, Any], identity: Identity, notes: list[str])
     raise WrongPatient(birth_date=True)
 
 
+def _numbers_of(patient: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Its NHS numbers. An identifier without a value is none."""
+    identifiers = patient.get("identifier")
+    entries = [entry for entry in identifiers if isinstance(entry, dict)] if isinstance(identifiers, list) else []
+    return [entry for entry in entries if entry.get("system") in NHS_NUMBER_SYSTEMS and _digits(entry)]
+
+
 def _digits(identifier: Mapping[str, Any]) -> str:
     value = identifier.get("value")
-    return value.replace(" ", "").replace("-", "") if isinstance(value, str) else ""
+    return "" if value is None else "".join(str(value).split()).replace("-", "")
 
 
 class _Judge:
@@ -198,11 +233,13 @@ class _Judge:
 
     def subject(self, value: Any, data: Mapping[str, Any]) -> bool:
         """Whether the element that says whose it is names this patient; False where it says nothing usable."""
-        if value.__class__ is dict and value.get("reference") in self._ours and "identifier" not in value:
-            return True
+        if value.__class__ is dict and "identifier" not in value:
+            literal = value.get("reference")
+            if literal.__class__ is str and literal in self._ours:
+                return True
         stated = value if isinstance(value, list) else [value]
         verdicts = [self._names_patient(one, data) for one in stated]  # all of them: any may be another patient
-        return all(verdicts)
+        return bool(verdicts) and all(verdicts)
 
     def participants(self, entries: Any, actor: str, data: Mapping[str, Any]) -> bool:
         """Whether this patient is among the participants; raises where only other patients are."""
@@ -217,48 +254,52 @@ class _Judge:
             raise WrongPatient
         return False
 
-    def contained(self, item: Item) -> None:
-        """Guard contained resources by the same table; one that doesn't say whose it is belongs to its container."""
-        for inner in item.data.get("contained") or ():
-            if not isinstance(inner, dict):
-                continue
-            element = SUBJECT.get(str(inner.get("resourceType")))
+    def contained(self, item: Item) -> bool:
+        """Guard contained resources by the same table; one that doesn't say whose it is belongs to its container.
+
+        False where one is a finding about another patient.
+        """
+        about = True
+        for inner in item.data["contained"]:
+            kind = str(inner.get("resourceType"))
+            element = SUBJECT.get(kind)
+            participants = PARTICIPANTS.get(kind)
             if element is not None and element in inner:
                 self.subject(inner[element], item.data)
+            elif participants is not None:
+                self.participants(inner.get(participants[0]), participants[1], item.data)
+            for name in ABOUT.intersection(inner):
+                stated = inner[name] if isinstance(inner[name], list) else [inner[name]]
+                if any(self._names_patient(one, item.data, among_others=True) is False for one in stated):
+                    about = False
+        return about
 
     def others(self, item: Item, subject: str | None) -> bool:
         """Remove every further mention of another patient; False where the finding is about that patient."""
         foreign = False
         for element, _, reference in item.references:
-            if element == subject or "reference" not in reference:
+            if element == subject or not reference:
                 continue
-            literal = reference["reference"]
-            if literal in self._fine:
+            literal = reference.get("reference")
+            if literal in self._fine or not self._is_foreign(literal, reference, item.data):
                 continue
-            if literal.startswith("#"):
-                if not self._is_foreign_contained(literal, item.data):
-                    continue
-            else:
-                target = self._targets.of(literal)
-                if target is None:
-                    if "Patient" not in literal and reference.get("type") != "Patient":
-                        continue
-                elif target[0] != "Patient" or target[1] in self._own:
-                    self._fine.add(literal)
-                    continue
             if element in ABOUT:
                 return False
             reference.clear()
             foreign = True
-        if item.numbers and any(_digits(number) != self._identity.numbers[0] for _, number in item.numbers):
-            if any(element in ABOUT and _digits(n) not in self._identity.numbers for element, n in item.numbers):
+        if item.numbers:
+            theirs = self._identity.numbers
+            stated = [(element, digits) for element, number in item.numbers if (digits := _digits(number))]
+            if any(element in ABOUT and digits not in theirs for element, digits in stated):
                 return False
-            _remove_numbers(item.data, self._identity.numbers[0])
-            foreign = True
+            if any(digits != theirs[0] for _, digits in stated):
+                _remove_numbers(list(item.data.values()), theirs)
+                foreign = True
+        if "contained" in item.data:
+            contained = item.data["contained"]
+            item.data["contained"] = [inner for inner in contained if not self._is_other_patient(inner)]
+            foreign = foreign or len(item.data["contained"]) < len(contained)
         if foreign:
-            contained = item.data.get("contained")
-            if isinstance(contained, list):
-                item.data["contained"] = [inner for inner in contained if not self._is_other_patient(inner)]
             prune(item.data)
         return True
 
@@ -284,7 +325,7 @@ class _Judge:
             inner = _contained(data, literal)
             if inner is None or inner.get("resourceType") != "Patient":
                 return None
-            return True if _contained_is_theirs(inner, self._identity) else None
+            return _contained_is_theirs(inner, self._identity) or (False if _numbers_of(inner) else None)
         target = self._targets.of(literal)
         if target is None:
             return False if "Patient" in literal or reference.get("type") == "Patient" else None
@@ -293,6 +334,20 @@ class _Judge:
         if target[1] in self._own:
             self._ours.add(literal)
             return True
+        return False
+
+    def _is_foreign(self, literal: str | None, reference: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+        """Whether a reference, in an element that says nothing of whose it is, is to another patient."""
+        if literal is None:
+            return not self._names_patient(reference, data, among_others=True)
+        if literal.startswith("#"):
+            return self._is_foreign_contained(literal, data)
+        target = self._targets.of(literal)
+        if target is None:
+            return "Patient" in literal or reference.get("type") == "Patient"
+        if target[0] == "Patient" and target[1] not in self._own:
+            return True
+        self._fine.add(literal)
         return False
 
     def _is_foreign_contained(self, literal: str, data: Mapping[str, Any]) -> bool:
@@ -323,23 +378,27 @@ def _contained_is_theirs(patient: Mapping[str, Any], identity: Identity) -> bool
         return True
 
 
-def _remove_numbers(node: Any, keep: str) -> None:
-    """Take out every NHS number but the one asked for, with the reference that carries it."""
+def _remove_numbers(node: Any, theirs: Sequence[str]) -> None:
+    """Take out every NHS number but the one asked for, which stands for the patient's others from here on.
+
+    Another patient's goes with the reference that carries it.
+    """
     if isinstance(node, list):
         for inner in node:
-            _remove_numbers(inner, keep)
+            _remove_numbers(inner, theirs)
     elif isinstance(node, dict):
-        carried = node.get("identifier", node)
-        if (
-            isinstance(carried, dict)
-            and carried.get("system") in NHS_NUMBER_SYSTEMS
-            and "value" in carried
-            and _digits(carried) != keep
-        ):
-            node.clear()
-            return
+        for carried in (node, node.get("identifier")):
+            if not isinstance(carried, dict) or carried.get("system") not in NHS_NUMBER_SYSTEMS:
+                continue
+            digits = _digits(carried)
+            if digits in theirs[1:]:
+                system = carried["system"]
+                carried.clear()
+                carried.update(system=system, value=theirs[0])
+            elif digits and digits != theirs[0]:
+                (carried if "resourceType" in node else node).clear()
         for inner in node.values():
-            _remove_numbers(inner, keep)
+            _remove_numbers(inner, theirs)
 
 
 def prune(node: Any) -> bool:

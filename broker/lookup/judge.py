@@ -101,7 +101,8 @@ class Judge:
             return self._whole(ask, answer, Status.MALFORMED, "its Patient has no date of birth")
         if labels and _is_restricted(guarded.patients, self.policies):
             hiding = Hiding.PLACES
-        if lost is not None:
+        if lost is not None or answer.not_found:
+            # What came before it was cut, or before it was said that there is nothing, can't be judged whole.
             screened = Screened()
         return await self._release(ask, answer, guarded, screened, hiding, unreadable, lost)
 
@@ -182,7 +183,7 @@ class Judge:
         unusable = [*unreadable, *guarded.unusable]
         row = self._row(ask, answer, screened, patient if lost is None else None, unusable, lost)
         notes = [*answer.notes, *guarded.notes]
-        if unusable:
+        if unusable and lost is None:
             notes.append(f"{len(unusable)} resource{'s' if len(unusable) > 1 else ''} could not be read or used")
         if ask.organisation.excluded_services:
             notes.append(RUNS_EXCLUDED)

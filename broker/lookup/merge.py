@@ -107,7 +107,7 @@ def _contradictions(facts: Sequence[Fact], ids: Ids, patient_id: str) -> list[En
     allergens = [fact for fact in allergies if fact.none_known is None and fact.current]
     by_scope: dict[str, list[Fact]] = defaultdict(list)
     for fact in allergies:
-        if fact.none_known is not None:
+        if fact.none_known is not None and fact.current:
             by_scope[fact.none_known].append(fact)
     entries = []
     for scope, negatives in sorted(by_scope.items()):

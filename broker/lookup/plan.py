@@ -156,7 +156,12 @@ def make_plan(
         policies: what decides.
         practices_if_unknown: the most GP practices asked where nobody names the registered one.
         today: for agreements.
+
+    Raises:
+        OwnRecord: the patient is the reader, under another of their numbers.
     """
+    if caller.own_number in person.identity.numbers:
+        raise OwnRecord
     own = caller.requester.organisation
     practice = person.practice or caller.registered_practice
     organisations, practice_row = _in_scope(registry, practice, person, practices_if_unknown)
@@ -166,7 +171,7 @@ def make_plan(
     decisions = policies.may_answer(permission.reader, states)
     objection = standing in (Objection.UPHELD, Objection.UNDECIDED)
 
-    origin = _origin(organisations, decisions, own) if person.status is None else None
+    origin = _origin(organisations, decisions, own, policies) if person.status is None else None
     asks: list[Ask] = []
     settled: list[Row] = []
     for organisation, decision in zip(organisations, decisions, strict=True):
@@ -177,7 +182,8 @@ def make_plan(
                 out = Status.WITHHELD if objection and organisation.ods_code != own else Status.AGREEMENT_LAPSED
                 settled.append(_settled(organisation, registered, names, out))
                 continue
-            asked = tuple(name for name in names if name in offered)
+            of_another = _OF_THE_PATIENT if registered.name != origin else frozenset()
+            asked = tuple(name for name in names if name in offered - of_another)
             row = _row(organisation, registered, names, Status.WAITING)
             if asked:
                 asks.append(
@@ -187,7 +193,7 @@ def make_plan(
                         offered=offered,
                         asked=asked,
                         row=row,
-                        registered_practice=organisation.ods_code == practice,
+                        registered_practice=organisation.ods_code == practice and _is_practice(organisation),
                     )
                 )
             else:
@@ -208,7 +214,7 @@ def make_plan(
 
 def _in_scope(registry: Registry, practice: str | None, person: Person, most: int) -> tuple[list[Organisation], bool]:
     """Every live organisation; of GP practices the registered one. And whether a row must say that none was asked."""
-    others = [one for one in registry.live if one.service_type != "gp-practice"]
+    others = [one for one in registry.live if not _is_practice(one)]
     practices = list(registry.practices)
     if practice is not None:
         named = [one for one in practices if one.ods_code == practice]
@@ -220,12 +226,24 @@ def _in_scope(registry: Registry, practice: str | None, person: Person, most: in
     return others, True
 
 
-def _origin(organisations: Sequence[Organisation], decisions: Sequence[Decision], own: str) -> str | None:
+def _is_practice(organisation: Organisation) -> bool:
+    return organisation.service_type == "gp-practice"
+
+
+def _origin(
+    organisations: Sequence[Organisation], decisions: Sequence[Decision], own: str, policies: Policies
+) -> str | None:
     """Without an identity service, the reader's own organisation's Patient says the rest of the one Patient."""
-    for organisation, decision in zip(organisations, decisions, strict=True):
-        if organisation.ods_code == own and decision.permitted and organisation.sources:
-            return organisation.sources[0].name
-    return None
+    return next(
+        (
+            registered.name
+            for organisation, decision in zip(organisations, decisions, strict=True)
+            if organisation.ods_code == own and decision.permitted
+            for registered in organisation.sources
+            if "demographics" in _offered(organisation, registered, policies)
+        ),
+        None,
+    )
 
 
 def _categories_of_row(

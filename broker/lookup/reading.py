@@ -4,7 +4,6 @@ A resource that can't be decoded costs itself. Numbers stay as they were written
 taken out here, once: it repeats in prose what structure may have to hide (FHIR R4, Narrative).
 """
 
-import copy
 from collections.abc import Generator, Iterable
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
@@ -24,13 +23,14 @@ NHS_NUMBER_SYSTEMS = frozenset({
 })
 
 Reference = tuple[str, int, dict[str, Any]]
-"""A FHIR Reference with a literal `reference`: the top-level element it stands under, the position in that element's
-list (-1 where it is none), and the Reference itself."""
+"""A FHIR Reference with a literal `reference`, or of type Patient without one: the top-level element it stands under,
+the position in that element's list (-1 where it is none), and the Reference itself."""
 
 _DEPTH = 64
 """Deeper than any real resource; beyond it a resource counts as one that can't be read."""
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
@@ -51,7 +51,7 @@ class Item:
         data: the resource; changed only by those who release it.
         arrival: how it came.
         full_url: the entry's `fullUrl`.
-        references: every literal Reference in it.
+        references: every literal Reference in it, and those to a Patient without a literal.
         codes: every coding in it.
         numbers: every identifier in it that is an NHS number, with the top-level element.
     """
@@ -74,7 +74,9 @@ class Item:
         """The codings of `meta.security`."""
         meta = self.data.get("meta")
         labels = meta.get("security") if isinstance(meta, dict) else None
-        return [(str(one.get("system")), str(one.get("code"))) for one in labels or () if isinstance(one, dict)]
+        if not isinstance(labels, list):
+            return []
+        return [(str(one.get("system")), str(one.get("code"))) for one in labels if isinstance(one, dict)]
 
     def spots_of(self, codings: AbstractSet[Coding]) -> list[tuple[str, int]]:
         """Where any of these codings stands: the top-level element, and the position in its list (-1 where none)."""
@@ -90,6 +92,7 @@ class Item:
         if "text" in data:
             del data["text"]
         if "contained" in data:
+            _check_contained(data["contained"])
             _drop_narratives(data["contained"])
         if self.type == "Composition":
             _drop_narratives(data.get("section"))
@@ -104,8 +107,10 @@ class Item:
                 for index, inner in enumerate(value):
                     if inner.__class__ is dict:
                         self._walk(element, index, inner)
+                    elif inner.__class__ is list:
+                        raise ValueError(_NESTED)
 
-    def _walk(self, element: str, index: int, root: dict[str, Any]) -> None:
+    def _walk(self, element: str, index: int, root: dict[str, Any]) -> None:  # noqa: C901, PLR0912 - calls cost
         """Go through all below `root`. The tightest loop of the broker: every object of every answer passes here."""
         stack = [root]
         push = stack.append
@@ -119,14 +124,16 @@ class Item:
                     self.references.append((element, index, node))
                     if len(node) == 1:
                         continue
-            elif "system" in node:
+            elif "type" in node and node["type"] == "Patient":
+                self.references.append((element, index, node))
+            if "system" in node:
                 system = node["system"]
                 code = node.get("code")
                 if code.__class__ is str and system.__class__ is str:
                     self.codes.append((system, code))
                     if len(node) == _CODING and node.get("display").__class__ is str:
                         continue
-                elif system in NHS_NUMBER_SYSTEMS:
+                if system in NHS_NUMBER_SYSTEMS:
                     self.numbers.append((element, node))
             for value in node.values():
                 kind = value.__class__
@@ -136,12 +143,22 @@ class Item:
                     for inner in value:
                         if inner.__class__ is dict:
                             push(inner)
+                        elif inner.__class__ is list:
+                            raise ValueError(_NESTED)
         if size > _DEPTH and _is_deep(root):
             raise ValueError("nested too deeply")
 
 
 _CODING = 3
 """Fields of the usual coding: system, code, display. Nothing more can be below one."""
+
+_NESTED = "a list in a list: FHIR has none, and nothing in it would be judged"
+
+
+def _check_contained(contained: Any) -> None:
+    """Contained resources are a list of objects and contain none themselves (FHIR R4, dom-2): else none is judged."""
+    if not isinstance(contained, list) or any(not isinstance(one, dict) or "contained" in one for one in contained):
+        raise ValueError("contained resources in a form that can't be judged")
 
 
 def _drop_narratives(parts: Any) -> None:
@@ -166,7 +183,8 @@ def read(
     for resource in resources:
         content = resource.content
         try:
-            data = copy.deepcopy(content) if isinstance(content, dict) else _decode(content)
+            # What an adapter made itself goes the way of all: nothing may come that could not be encoded again.
+            data = _decode(_encode(content) if isinstance(content, dict) else content)
             if "id" not in data and resource.full_url:
                 data["id"] = resource.full_url.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
             if data["resourceType"].__class__ is not str or data["id"].__class__ is not str or not data["id"]:
@@ -183,7 +201,9 @@ def _has_any(node: Any, codings: AbstractSet[Coding]) -> bool:
         return any(_has_any(one, codings) for one in node)
     if not isinstance(node, dict):
         return False
-    return (node.get("system"), node.get("code")) in codings or any(_has_any(one, codings) for one in node.values())
+    # `code` may be a concept: as words, which no coding is, it can be looked up all the same.
+    coding = (str(node.get("system")), str(node.get("code")))
+    return coding in codings or any(_has_any(one, codings) for one in node.values())
 
 
 def _is_deep(root: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from broker.lookup.compartment import SUBJECT
 from broker.lookup.facts import RECORDED, Fact, fact_of
 from broker.lookup.guard import Target, Targets, prune
 from broker.lookup.ids import Ids
-from broker.lookup.reading import Item
+from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
 from broker.lookup.screen import Kept
 from broker.lookup.values import Entry
 
@@ -57,7 +57,10 @@ class Origin:
 _ATTACHMENTS: Mapping[str, tuple[str, ...]] = {
     "DocumentReference": ("content", "attachment"),
     "DiagnosticReport": ("presentedForm",),
+    "HealthcareService": ("photo",),
     "Media": ("content",),
+    "Practitioner": ("photo",),
+    "RelatedPerson": ("photo",),
 }
 
 _PLACES = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "CareTeam"})
@@ -91,7 +94,12 @@ def release(
     Returns:
         The entries, in order, and what merging needs of them.
     """
-    rewriter = _Rewriter(out, targets, origin, ids, patient_id, hiding)
+    kept_out = out | targets.dropped
+    if hiding is not Hiding.NOTHING:
+        kept_out |= {
+            ("Location", one.item.id) for one in kept if one.item.type == "Location" and _is_home(one.item.data)
+        }
+    rewriter = _Rewriter(kept_out, targets, origin, ids, patient_id, hiding)
     meta_source = _SOURCE_URN + origin.label
     tag = [] if origin.organisation is None else [{"system": ODS_SYSTEM, "code": origin.organisation}]
     entries: list[Entry] = []
@@ -167,26 +175,38 @@ class _Rewriter:
         data = item.data
         subject = SUBJECT.get(item.type)
         written = self._written
+        patient = self._patient
+        contained = self._contained(data) if "contained" in data else {}
         for element, _, reference in item.references:
             if element == subject or "reference" not in reference:
                 continue
             literal = reference["reference"]
-            try:
-                new = written[literal]
-            except KeyError:
-                new = written[literal] = self._rewritten(literal)
+            new: str | None
+            inside = literal[:1] == "#"
+            if inside:
+                new = contained.get(literal)
+            else:
+                try:
+                    new = written[literal]
+                except KeyError:
+                    new = written[literal] = self._rewritten(literal)
+            if new is patient:
+                # Only that it is the patient: what they are called there is not for here (gender history).
+                reference.clear()
             if new is not None:
                 reference["reference"] = new
-            elif self._targets.of(literal) is None:
+            elif not inside and self._targets.of(literal) is None:
                 # Somewhere else: what it is called may stay, but nothing here could follow it.
                 del reference["reference"]
                 gone = True
             else:
                 reference.clear()
                 gone = True
-        if subject is not None:
-            patient = {"reference": self._patient}
-            data[subject] = [patient] if isinstance(data.get(subject), list) else patient
+        if item.numbers:
+            self._by_number(list(data.values()))
+        if subject is not None and subject in data:
+            stated = {"reference": patient}
+            data[subject] = [stated] if isinstance(data[subject], list) else stated
         path = _ATTACHMENTS.get(item.type)
         if path:
             gone = self._attachments(data.get(path[0]), path[1:]) or gone
@@ -194,14 +214,47 @@ class _Rewriter:
             prune(data)
 
     def _rewritten(self, literal: str) -> str | None:
-        if literal.startswith("#"):
-            return literal
         target = self._targets.of(literal)
         if target is None or target in self._out:
             return None
         if target[0] == "Patient":
             return self._patient
         return f"{target[0]}/{self.id_of(target[1])}"
+
+    def _contained(self, data: dict[str, Any]) -> dict[str, str]:
+        """Take out what the source calls the patient (no other is left), and the addresses of contained attachments.
+
+        Gives what each reference to something contained becomes.
+        """
+        written = {"#": "#"}
+        kept = []
+        for one in data["contained"]:
+            literal = f"#{one.get('id')}"
+            if one.get("resourceType") == "Patient":
+                written[literal] = self._patient
+                continue
+            written[literal] = literal
+            kept.append(one)
+            path = _ATTACHMENTS.get(str(one.get("resourceType")))
+            if path:
+                self._attachments(one.get(path[0]), path[1:])
+        data["contained"] = kept
+        if not kept:
+            del data["contained"]
+        return written
+
+    def _by_number(self, node: Any) -> None:
+        """A Reference that names the patient by number (no other number is left) is one like all others."""
+        if isinstance(node, list):
+            for one in node:
+                self._by_number(one)
+        elif isinstance(node, dict):
+            carried = node.get("identifier")
+            if "resourceType" not in node and isinstance(carried, dict) and carried.get("system") in NHS_NUMBER_SYSTEMS:
+                node.clear()
+                node["reference"] = self._patient
+            for one in node.values():
+                self._by_number(one)
 
     def _attachments(self, node: Any, path: tuple[str, ...]) -> bool:
         """Attachments are fetched through the broker or not at all. True where an address was taken out."""
@@ -230,26 +283,39 @@ class _Rewriter:
                 data.pop(element, None)
         if item.type == "Location" and _is_home(data):
             return False
-        if item.type == "Encounter" and _code_of(data.get("class")) == "HH":
+        if _is_home_visit(data):
             data.pop("location", None)
             item.references = [one for one in item.references if one[0] != "location"]
-        for inner in data.get("contained") or ():
-            if isinstance(inner, dict) and inner.get("resourceType") in ("Patient", "RelatedPerson"):
-                for element in ("address", "telecom", "contact", "generalPractitioner", "managingOrganization"):
-                    inner.pop(element, None)
+        if "contained" in data:
+            self._hide_contained(item)
         if self._hiding is Hiding.HOME:
             return True
         if item.type in _PLACES:
             return False
         data.pop("identifier", None)
-        contained = data.get("contained")
-        if isinstance(contained, list):
-            data["contained"] = [
-                one for one in contained if isinstance(one, dict) and one.get("resourceType") not in _PLACES
-            ]
-        self._hide_places(data)
+        self._hide_places(list(data.values()))
         prune(data)
         return True
+
+    def _hide_contained(self, item: Item) -> None:
+        """Take out contained homes, and where all places must not show contained places, with what refers to them."""
+        kept, gone = [], set()
+        for inner in item.data["contained"]:
+            kind = inner.get("resourceType")
+            home = kind == "Location" and (_is_home(inner) or _is_home_visit(item.data))
+            if home or (self._hiding is Hiding.PLACES and kind in _PLACES):
+                gone.add(f"#{inner.get('id')}")
+                continue
+            if kind == "RelatedPerson":
+                for element in ("address", "telecom"):
+                    inner.pop(element, None)
+            kept.append(inner)
+        item.data["contained"] = kept
+        for _, _, reference in item.references:
+            if reference.get("reference") in gone:
+                reference.clear()
+        if gone:
+            prune(item.data)
 
     def _hide_places(self, node: Any) -> None:
         """A Reference to anything but the patient or another part of the record says where or who."""
@@ -266,6 +332,7 @@ class _Rewriter:
                 else:
                     node.pop("display", None)
                 return
+            node.pop("authorString", None)
             for one in node.values():
                 self._hide_places(one)
 
@@ -275,8 +342,8 @@ _REFERENCE_KEYS = frozenset({"reference", "type", "identifier", "display", "id",
 
 def _is_reference(node: Mapping[str, Any]) -> bool:
     """A FHIR Reference: a literal or logical one, or only a display (which no other datatype stands with alone)."""
-    return node.keys() <= _REFERENCE_KEYS and (
-        "reference" in node or "display" in node or isinstance(node.get("type"), str)
+    return isinstance(node.get("reference"), str) or (
+        node.keys() <= _REFERENCE_KEYS and ("display" in node or isinstance(node.get("type"), str))
     )
 
 
@@ -285,10 +352,14 @@ def _code_of(coding: Any) -> str | None:
     return code if isinstance(code, str) else None
 
 
+def _is_home_visit(data: Mapping[str, Any]) -> bool:
+    return data["resourceType"] == "Encounter" and _code_of(data.get("class")) == "HH"
+
+
 def _is_home(location: Mapping[str, Any]) -> bool:
     """A Location that is somebody's home: type PTRES (v3-RoleCode) or physical type house."""
-    concepts = [*(location.get("type") or ()), location.get("physicalType")]
-    codes = {
-        _code_of(coding) for concept in concepts if isinstance(concept, dict) for coding in concept.get("coding") or ()
-    }
+    types = location.get("type")
+    concepts = [*(types if isinstance(types, list) else ()), location.get("physicalType")]
+    codings = [concept.get("coding") for concept in concepts if isinstance(concept, dict)]
+    codes = {_code_of(coding) for listed in codings if isinstance(listed, list) for coding in listed}
     return not codes.isdisjoint({"PTRES", "ho"})

@@ -15,6 +15,7 @@ Rooms that follow something (the objection register, a source) say with events o
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final
 
@@ -102,8 +103,10 @@ class _Stderr:
 
     @staticmethod
     def _write(line: str) -> None:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        # A full disk under standard error must stop neither who logs nor what is logged of it.
+        with suppress(OSError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
     debug = info = warning = error = critical = _write
 

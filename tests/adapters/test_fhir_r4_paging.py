@@ -261,17 +261,22 @@ async def test_a_resource_with_half_a_character_costs_only_itself(start, connect
     assert "1 entries without a readable resource" in got.notes
 
 
-async def test_a_resource_nested_too_deep_is_left_out_and_said(start, connect, fhir, many):
+async def test_a_resource_nested_too_deep_costs_itself_when_it_is_read_and_not_its_page(start, connect, fhir, many):
     server = await start(*many)
     deep = {"resourceType": "Condition", "id": "deep"}
     for _ in range(80):
         deep = {"resourceType": "Condition", "id": "deep", "x": deep}
-    brackets = fhir.record("Condition", "wide", note=[{"text": '[{\\"' * 200}])
-    server.overrides["POST /Condition/_search"] = fhir.answering(page(server, many[1], deep, brackets))
+    server.overrides["POST /Condition/_search"] = fhir.answering(page(server, many[1], deep))
     got = await fhir.gather(connect(server).fetch(fhir.ask()))
-    assert got.names == ["Patient/1000", "Condition/1", "Condition/wide"]
-    assert got.findings["Condition"] == "truncated"
-    assert "a resource nested deeper than 64" in got.notes
+    assert got.names == ["Patient/1000", "Condition/1", "Condition/deep"]
+
+
+async def test_a_page_nested_beyond_reason_is_malformed(start, connect, fhir, many):
+    server = await start(*many)
+    bomb = b'{"resourceType":"Bundle","entry":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    server.overrides["POST /Condition/_search"] = fhir.answering(msgspec.Raw(bomb))
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "malformed"
 
 
 async def test_the_bytes_of_all_searches_are_counted_together(start, connect, fhir, many):

@@ -14,7 +14,9 @@ from tests.bench.world import cores, world
 
 def main() -> int:
     """Run everything; 1 if an answer was wrong, 0 whatever the figures are."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What a lookup costs, and what failure costs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="What a lookup costs, and what failure costs."
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: about a minute")
     quick = parser.parse_args().quick
     core, load_core = cores()

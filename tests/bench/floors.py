@@ -1,13 +1,15 @@
 """What the broker is measured beside: the same requests to the same sources, and next to nothing done with the answers.
 
-    python -m tests.bench.floors fan-out|decode|fhirpy      (what to ask, as one line of JSON on standard input)
+python -m tests.bench.floors fan-out|decode|fetch|fetch-types      (what to ask, as one line of JSON on standard input)
 """
 
 import asyncio
+import gc
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from urllib.parse import urlencode
 
 import aiohttp
@@ -19,8 +21,8 @@ _NHS = "https://fhir.nhs.uk/Id/nhs-number"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/fhir+json"}
 _JSON = {"Accept": "application/fhir+json"}
 
-Ask = Callable[[str, str, str], Awaitable[bytes]]
-"""Of the source's address, the NHS number and the local id: what goes into the reply."""
+Ask = Callable[[str, str, str, Sequence[str]], Awaitable[bytes]]
+"""Of the source's address, the NHS number, the local id and the types held: what goes into the reply."""
 
 
 async def _twice(session: aiohttp.ClientSession, base: str, number: str, local_id: str) -> tuple[bytes, bytes]:
@@ -32,36 +34,41 @@ async def _twice(session: aiohttp.ClientSession, base: str, number: str, local_i
         return found, await answer.read()
 
 
-def _fan_out(session: aiohttp.ClientSession) -> Ask:
-    async def ask(base: str, number: str, local_id: str) -> bytes:
-        return (await _twice(session, base, number, local_id))[1]
-
-    return ask
-
-
-def _decode(session: aiohttp.ClientSession) -> Ask:
-    decode = msgspec.json.Decoder().decode
-    encode = msgspec.json.Encoder().encode
-
-    async def ask(base: str, number: str, local_id: str) -> bytes:
-        found, record = await _twice(session, base, number, local_id)
-        encode(decode(found))
-        return encode(decode(record))
-
-    return ask
+async def _fan_out(
+    session: aiohttp.ClientSession, base: str, number: str, local_id: str, _types: Sequence[str]
+) -> bytes:
+    return (await _twice(session, base, number, local_id))[1]
 
 
-def _fhirpy() -> Ask:
-    """fhirpy's `fetch()` twice: it parses each Bundle and makes an object of every resource in it. Nothing is encoded."""
-    clients: dict[str, AsyncFHIRClient] = {}
+_decoder = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
 
-    async def ask(base: str, number: str, local_id: str) -> bytes:
-        client = clients.setdefault(base, AsyncFHIRClient(base))
-        await client.resources("Patient").search(identifier=f"{_NHS}|{number}").fetch()
-        await client.resources("Patient").search(_id=local_id, _revinclude="*").fetch()
-        return b"1"
 
-    return ask
+async def _decode(
+    session: aiohttp.ClientSession, base: str, number: str, local_id: str, _types: Sequence[str]
+) -> bytes:
+    """One decode and one encode of each body."""
+    found, record = await _twice(session, base, number, local_id)
+    _encoder.encode(_decoder.decode(found))
+    return _encoder.encode(_decoder.decode(record))
+
+
+async def _fetch(base: str, number: str, local_id: str, _types: Sequence[str]) -> bytes:
+    """`fetch()` for the patient and once for the whole record, of which it gives only the Patient. Nothing is encoded."""
+    client = AsyncFHIRClient(base)
+    await client.resources("Patient").search(identifier=f"{_NHS}|{number}").fetch()
+    await client.resources("Patient").search(_id=local_id, _revinclude="*").fetch()
+    return b"1"
+
+
+async def _fetch_types(base: str, number: str, local_id: str, types: Sequence[str]) -> bytes:
+    """`fetch()` for the patient and for each type that is held: what it takes to be given the record."""
+    client = AsyncFHIRClient(base)
+    await client.resources("Patient").search(identifier=f"{_NHS}|{number}").fetch()
+    await asyncio.gather(
+        *(client.resources(name).search(patient=local_id).fetch() for name in types if name != "Patient")
+    )
+    return b"1"
 
 
 async def _main(what: str) -> None:
@@ -72,12 +79,21 @@ async def _main(what: str) -> None:
         session = await house.enter_async_context(
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=1 << 18)
         )
-        ask = {"fan-out": lambda: _fan_out(session), "decode": lambda: _decode(session), "fhirpy": _fhirpy}[what]()
+        asks: dict[str, Ask] = {
+            "fan-out": partial(_fan_out, session),
+            "decode": partial(_decode, session),
+            "fetch": _fetch,
+            "fetch-types": _fetch_types,
+        }
+        ask = asks[what]
 
         async def look_up(request: web.Request) -> web.Response:
             number = json.loads(await request.read())["patient"]["nhs_number"]
             found = await asyncio.gather(
-                *(ask(base, number, ids[number]) for base, ids in zip(asked["bases"], asked["ids"], strict=True))
+                *(
+                    ask(base, number, *records[number])
+                    for base, records in zip(asked["bases"], asked["records"], strict=True)
+                )
             )
             return web.Response(body=b'{"records":[' + b",".join(found) + b"]}", content_type="application/json")
 
@@ -86,6 +102,11 @@ async def _main(what: str) -> None:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
+        if not what.startswith("fetch"):
+            # As `broker serve` does: what is compared is the work, not the collector. What fhirpy makes needs collecting.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 100)
         print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
         await asyncio.Event().wait()
 

@@ -17,6 +17,7 @@ from tests.bench.records import Record, have_synthea, number_of, records
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(rb"999\d{7}")
+_TYPE = re.compile(rb"/fhir/([A-Za-z]+)\?patient=([^&]+)")
 _ID = re.compile(rb"[?&]_id=([^&]+)")
 
 Responder = Callable[[bytes, bytes], bytes | None]
@@ -78,6 +79,7 @@ class Site:
         self._answers: dict[bytes, bytes] = {}
         self._by_number: dict[bytes, bytes] = {}
         self._by_id: dict[bytes, bytes] = {}
+        self._by_type: dict[tuple[bytes, bytes], bytes] = {}
 
     async def start(self) -> None:
         """Listen, on the same port each time."""
@@ -107,6 +109,9 @@ class Site:
             self._by_number[number_of(patient).encode()] = response(self._bundle(record.resources[:1], own=1))
             self._by_id[local] = record_body
             self._answers[b"/fhir/Patient/" + local + b"/$everything"] = record_body
+            for name in {resource["resourceType"] for resource in record.resources}:
+                of_type = tuple(resource for resource in record.resources if resource["resourceType"] == name)
+                self._by_type[name.encode(), local] = response(self._bundle(of_type, own=len(of_type)))
             self.sizes.append(len(record_body))
 
     def _bundle(self, resources: tuple[dict[str, Any], ...], own: int) -> dict[str, Any]:
@@ -130,6 +135,9 @@ class Site:
         by_id = _ID.search(target)
         if by_id is not None:
             return self._by_id.get(by_id[1], _NOT_FOUND)
+        of_type = _TYPE.match(target)
+        if of_type is not None:
+            return self._by_type.get((of_type[1], of_type[2]), _NOT_FOUND)
         number = _NUMBER.search(body or target)
         if number is not None and target.startswith(b"/fhir/Patient"):
             return self._by_number.get(number[0], _NOT_FOUND)
@@ -189,6 +197,9 @@ async def _main(sources: int, patients: int) -> None:
         "bases": [site.base for site in sites],
         "ids": [[record.local_id for record in site.held] for site in sites],
         "resources": [[len(record.resources) for record in site.held] for site in sites],
+        "types": [
+            [sorted({one["resourceType"] for one in record.resources}) for record in site.held] for site in sites
+        ],
         "bytes": [site.sizes for site in sites],
         "synthea": have_synthea(),
     }

@@ -88,6 +88,7 @@ class Sources:
     control: int
     bases: Sequence[str]
     ids: Sequence[Sequence[str]]
+    types: Sequence[Sequence[Sequence[str]]]
     resources: Sequence[Sequence[int]]
     bytes: Sequence[Sequence[int]]
     synthea: bool
@@ -163,9 +164,7 @@ def world() -> Iterator[World]:
 
 def sources(at: World, count: int, patients: int, core: int) -> Sources:
     """Start the organisations."""
-    process, errors = at.start(
-        ["-m", "tests.bench.sources", str(count), str(patients)], core, name=f"sources-{count}"
-    )
+    process, errors = at.start(["-m", "tests.bench.sources", str(count), str(patients)], core, name=f"sources-{count}")
     return Sources(**at.first_line(process, errors))
 
 
@@ -173,7 +172,10 @@ def floor(at: World, what: str, asked: Sources, core: int) -> Process:
     """Start one of the servers of `floors`."""
     said = json.dumps({
         "bases": asked.bases,
-        "ids": [{number_of(n): local_id for n, local_id in enumerate(ids)} for ids in asked.ids],
+        "records": [
+            {number_of(n): record for n, record in enumerate(zip(ids, types, strict=True))}
+            for ids, types in zip(asked.ids, asked.types, strict=True)
+        ],
     })
     process, errors = at.start(["-m", "tests.bench.floors", what], core, name=what, said=said)
     return Process(process.pid, at.first_line(process, errors)["port"], errors)
@@ -190,7 +192,9 @@ def broker(at: World, name: str, bases: Sequence[str], core: int, *, deadline: f
     port = _free_port()
     (home / "broker.toml").write_text(_CONFIGURATION.format(port=port, deadline=deadline))
     command = "import sys; from broker.cli import main; sys.exit(main())"
-    process, errors = at.start(["-c", command, "serve", "--config", str(home / "broker.toml")], core, name=f"{name}-log")
+    process, errors = at.start(
+        ["-c", command, "serve", "--config", str(home / "broker.toml")], core, name=f"{name}-log"
+    )
     _await_ready(process, port, errors)
     return Process(process.pid, port, errors)
 

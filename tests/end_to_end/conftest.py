@@ -23,6 +23,8 @@ from broker.demo.world.organisations import CLINICAL, Habits, Site
 from broker.demo.world.records import Records
 from broker.demo.world.server import FhirServer
 from broker.journal import records_of, verify
+from broker.journal.recovery import reaches
+from broker.journal.segment import lines_of, segments_of
 from broker.registry import Registry
 from broker.settings import load
 
@@ -111,6 +113,7 @@ class Organisation:
         seen: every request that reached it.
         asked: set when one does.
         left: set when the broker has closed a connection before its answer.
+        open: while it is not set, every request waits.
     """
 
     def __init__(self, code, service_type="acute", *, name=None, timeout="3s", excluded=(), categories=None, **habits):
@@ -129,6 +132,8 @@ class Organisation:
         self.seen: list[Seen] = []
         self.asked = asyncio.Event()
         self.left = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
         self._habits = Habits(**({"delay": 0.0, "ids": "uuid"} | habits))
         self._bound = _bind()
         self.port = self._bound.getsockname()[1]
@@ -147,9 +152,10 @@ class Organisation:
             del self.resources[name]
 
     async def revive(self):
-        """Listen. What it held when it was asked is what it answers."""
-        app = web.Application(client_max_size=1 << 24)
-        app.router.add_route("*", "/{path:.*}", self._door)
+        """Listen. What it holds when it is asked is what it answers."""
+        self._server = FhirServer(Site(name="epr", types=TYPES, habits=self._habits), Records({}, {}), self.base_url)
+        app = self._server.app()
+        app.middlewares.append(self._door)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.SockSite(self._runner, self._bound).start()
@@ -165,33 +171,28 @@ class Organisation:
         await self.stop()
         self._bound.close()
 
-    async def _door(self, request):
+    @web.middleware
+    async def _door(self, request, handler):
         path = request.path.removeprefix("/fhir")
         self.seen.append(Seen(request.method, request.path_qs, await request.text()))
         self.asked.set()
-        act = self.moods.get(f"{request.method} {path}") or self.mood or self._answer
+        self._server._records = Records(self.resources, self._members())
+        act = self.moods.get(f"{request.method} {path}") or self.mood or handler
         try:
+            await self.open.wait()
             return await act(request)
         except asyncio.CancelledError:
             self.left.set()
             raise
 
-    async def _answer(self, request):
-        members: dict[str, list[str]] = {}
+    def _members(self):
+        """Whose record each resource is in."""
+        members: dict[str, tuple[str, ...]] = {}
         for name, resource in self.resources.items():
             owner = resource["id"] if resource["resourceType"] == "Patient" else _owner(resource)
             if owner is not None:
-                members.setdefault(owner, []).append(name)
-        records = Records(self.resources, {key: tuple(names) for key, names in members.items()})
-        site = Site(name="epr", types=TYPES, habits=self._habits)
-        if not hasattr(self, "_server"):
-            self._server = FhirServer(site, records, self.base_url)
-            self._app = self._server.app()
-            self._app.freeze()
-        self._server._records = records
-        match = await self._app.router.resolve(request)
-        request._match_info = match
-        return await match.handler(request)
+                members[owner] = (*members.get(owner, ()), name)
+        return members
 
     def manifest(self):
         lines = [
@@ -200,9 +201,7 @@ class Organisation:
             f'service_type = "{self.service_type}"',
             'region = "south-east-london"',
             f'state = "{self.state}"',
-            f'agreement = {{isa_signed = 2025-04-01, isa_expires = {self.expires}, dspt_expires = "{self.expires}"}}'.replace(
-                '"', ""
-            ),
+            f"agreement = {{isa_signed = 2025-04-01, isa_expires = {self.expires}, dspt_expires = {self.expires}}}",
             f'issuer = {{iss = "https://ehr.{self.code.lower()}.example", demo = true}}',
             f"services = {{excluded = {json.dumps(list(self.excluded))}}}",
             "[[sources]]",
@@ -355,9 +354,12 @@ class World:
         return not any(organisation.seen for organisation in self.organisations.values())
 
     def journal(self, event=None):
-        """Every record on the disk, in order, or those of one event."""
-        files = sorted(self.settings.audit.directory.glob("*.jsonl"))
-        records = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+        """Every record that counts, in order, or those of one event."""
+        directory = self.settings.audit.directory
+        names = segments_of(directory)
+        reach = reaches(directory, names)
+        lines = [line for name in names for line in lines_of(directory / str(name), reach.get(name))]
+        records = [json.loads(line) for line in lines if line.endswith(b"\n")]
         return [one for one in records if event in {None, one["event"]}]
 
     def lookups(self):
@@ -366,6 +368,16 @@ class World:
 
     def told(self, lookup_id):
         return [one["event"] for one in records_of(self.settings.audit.directory, lookup_id)]
+
+    async def ready(self):
+        """The status of `/health/ready`."""
+        async with self.session.get(f"{self.address}/health/ready") as response:
+            return response.status
+
+    async def becomes_ready(self):
+        async with asyncio.timeout(10):
+            while await self.ready() != 200:
+                await asyncio.sleep(0.02)
 
     def verify(self):
         return verify(self.settings.audit.directory)

@@ -87,15 +87,15 @@ class Faulty:
         self.disk = Disk(write=self._write, sync=self._sync)
 
     def _write(self, descriptor, content):
-        if self.write is not None:
+        if (fault := self.write) is not None:  # read once: the test may heal it meanwhile
             os.write(descriptor, content[: len(content) // 2])  # a full disk takes what it can
-            raise OSError(self.write, os.strerror(self.write))
+            raise OSError(fault, os.strerror(fault))
         return os.write(descriptor, content)
 
     def _sync(self, descriptor):
         self.synced.append(Path(f"/dev/fd/{descriptor}").readlink().name)
-        if self.sync is not None:
-            raise OSError(self.sync, os.strerror(self.sync))
+        if (fault := self.sync) is not None:
+            raise OSError(fault, os.strerror(fault))
         os.fdatasync(descriptor)
 
     def heal(self):

@@ -96,7 +96,7 @@ class Play:
 def test_whatever_is_interleaved_and_cancelled(keys, intent, faulty_disk, steps):
     with tempfile.TemporaryDirectory() as folder:
         play = Play(Path(folder) / "journal", keys, intent, faulty_disk())
-        results = asyncio.run(play.run(steps))
+        results = asyncio.run(asyncio.wait_for(play.run(steps), 30))
         assert not any(isinstance(result, JournalUnavailable) for result in results)
         assert verify(play.directory).ok, verify(play.directory).faults
         for number in range(LOOKUPS):
@@ -110,7 +110,7 @@ def test_whatever_breaks_besides(keys, intent, faulty_disk, steps):
     """What was released has a durable outcome; what was not durable was not released, and no intent is left open."""
     with tempfile.TemporaryDirectory() as folder:
         play = Play(Path(folder) / "journal", keys, intent, faulty_disk())
-        asyncio.run(play.run(steps))
+        asyncio.run(asyncio.wait_for(play.run(steps), 30))
         assert verify(play.directory).ok, verify(play.directory).faults
         for number in range(LOOKUPS):
             told = play.told(f"L{number}")

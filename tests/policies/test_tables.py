@@ -129,9 +129,9 @@ def test_the_kinds_of_excluded_service_are_those_that_a_manifest_names(tables):
     assert tables.excluded_services == {"sexual-health", "fertility", "gender"}
 
 
-def test_every_edge_is_of_a_type_that_is_asked_for_or_only_a_container(tables):
+def test_every_edge_is_of_a_type_that_is_asked_for_or_goes_along_or_only_a_container(tables):
     for type_, edges in tables.edges.items():
-        assert type_ in tables.home or set(edges.values()) == {Edge.CONTAINER}, type_
+        assert type_ in tables.home.keys() | tables.supporting or set(edges.values()) == {Edge.CONTAINER}, type_
 
 
 def test_every_type_of_a_patients_record_has_its_row_in_the_closure(tables):

@@ -1,0 +1,555 @@
+"""What is never shared goes, with all that would show it, and nothing else."""
+
+import json
+
+import pytest
+
+from adapters.contract import Resource
+
+SNOMED = "http://snomed.info/sct"
+LOINC = "http://loinc.org"
+FUNCTION = "https://fhir.nhs.uk/CodeSystem/NHSDataModelAndDictionary-treatment-function"
+CLINIC = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+SENSITIVITY = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+OWNER = {"AllergyIntolerance": "patient", "EpisodeOfCare": "patient", "Immunization": "patient"}
+GUM = {"coding": [{"system": FUNCTION, "code": "360", "display": "Clinic of secrets"}]}
+CARDIOLOGY = {"coding": [{"system": FUNCTION, "code": "320", "display": "Cardiology"}]}
+CHLAMYDIA = {"coding": [{"system": SNOMED, "code": "240589008"}], "text": "secret infection"}
+ASTHMA = {"coding": [{"system": SNOMED, "code": "195967001", "display": "Asthma"}]}
+DEPRESSION = {"coding": [{"system": SNOMED, "code": "35489007"}]}
+
+
+def ref(to, **more):
+    return {"reference": to} | more
+
+
+def make(kind, local_id, **more):
+    """A resource of this patient."""
+    if kind == "Appointment":
+        mine = {"participant": [{"actor": ref("Patient/p1"), "status": "accepted"}, *more.pop("participant", [])]}
+    elif kind in ("Practitioner", "Organization", "Location", "HealthcareService", "PractitionerRole", "Medication"):
+        mine = {}
+    else:
+        mine = {OWNER.get(kind, "subject"): ref("Patient/p1")}
+    return {"resourceType": kind, "id": local_id} | mine | more
+
+
+def labelled(system, code):
+    return {"security": [{"system": system, "code": code}]}
+
+
+def clinic(local_id="gum", **more):
+    return make("Encounter", local_id, serviceType=GUM, **more)
+
+
+def visit(local_id="visit", **more):
+    return make("Encounter", local_id, serviceType=CARDIOLOGY, **more)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        make("Condition", "out", code=CHLAMYDIA),
+        make("Observation", "out", code={"coding": [{"system": LOINC, "code": "21613-5"}]}),
+        make("Observation", "out", code=ASTHMA, component=[{"code": CHLAMYDIA, "valueString": "secret"}]),
+        make("Encounter", "out", serviceType=GUM),
+        make("Appointment", "out", specialty=[GUM]),
+        make("Condition", "out", code=ASTHMA, meta=labelled(SENSITIVITY, "STD")),
+        make("DocumentReference", "out", securityLabel=[{"coding": [{"system": SENSITIVITY, "code": "SEX"}]}]),
+        make("ServiceRequest", "out", contained=[{"resourceType": "Condition", "id": "c", "code": CHLAMYDIA}]),
+        make("Condition", "out", code=ASTHMA, extension=[{"url": "urn:x", "valueCodeableConcept": GUM}]),
+        make("EpisodeOfCare", "out", type=[GUM]),
+    ],
+    ids=lambda one: one["resourceType"],
+)
+async def test_an_excluded_code_service_specialty_or_label_takes_the_resource(judging, out):
+    seen = await judging.judge([out, make("Condition", "in", code=ASTHMA)])
+    assert seen.ids == {("Condition", "in")}
+    assert b"secret" not in seen.bytes
+
+
+async def test_an_attendance_at_an_excluded_clinic_takes_all_that_hangs_on_it(judging):
+    seen = await judging.judge([
+        clinic("gum", appointment=[ref("Appointment/app")], basedOn=[ref("ServiceRequest/sr")]),
+        make("Appointment", "app", description="secret"),
+        make("ServiceRequest", "sr", code=ASTHMA),
+        make("DiagnosticReport", "rep", encounter=ref("Encounter/gum"), result=[ref("Observation/obs")]),
+        make("Observation", "obs", code=ASTHMA),
+        make("DocumentReference", "letter", type=ASTHMA, context={"encounter": [ref("Encounter/gum")]}),
+        make("MedicationRequest", "med", encounter=ref("Encounter/gum"), medicationCodeableConcept=ASTHMA),
+        make("Condition", "met", code=ASTHMA, encounter=ref("Encounter/gum")),
+        make("Flag", "flag", encounter=ref("Encounter/gum")),
+        make("Encounter", "child", partOf=ref("Encounter/gum")),
+        make(
+            "AllergyIntolerance",
+            "allergy",
+            meta={"security": [{"system": SENSITIVITY, "code": "STD"}], "lastUpdated": "2024-02-03T09:00:00Z"},
+            code={"coding": [{"system": SNOMED, "code": "91936005"}], "text": "Penicillin"},
+            criticality="high",
+            clinicalStatus={"coding": [{"code": "active"}]},
+            verificationStatus={"coding": [{"code": "confirmed"}]},
+            encounter=ref("Encounter/gum"),
+            recorder=ref("Practitioner/dr", display="Dr Secret"),
+            asserter=ref("PractitionerRole/role"),
+            recordedDate="2024-02-03",
+            note=[{"text": "told the clinic of secrets"}],
+            extension=[{"url": "urn:x", "valueReference": ref("Location/room", display="Secret room")}],
+            reaction=[
+                {
+                    "manifestation": [{"text": "rash"}],
+                    "severity": "severe",
+                    "description": "seen by Dr Secret",
+                    "_description": {"extension": [{"url": "urn:y", "valueString": "secret"}]},
+                    "note": [{"text": "secret"}],
+                    "extension": [{"url": "urn:z", "valueReference": ref("Location/room")}],
+                }
+            ],
+        ),
+        make("Practitioner", "dr", name=[{"text": "Secret"}]),
+        make("Location", "room", name="Secret"),
+        make("PractitionerRole", "role", practitioner=ref("Practitioner/dr")),
+        visit(),
+    ])
+    assert seen.ids == {("AllergyIntolerance", "allergy"), ("Encounter", "visit")}
+    allergy = seen.by_id["allergy"]
+    assert allergy.keys() == {
+        "resourceType",
+        "id",
+        "meta",
+        "patient",
+        "code",
+        "criticality",
+        "clinicalStatus",
+        "verificationStatus",
+        "reaction",
+    }
+    assert allergy["meta"].keys() == {"source", "tag"}
+    assert allergy["reaction"] == [{"manifestation": [{"text": "rash"}], "severity": "severe"}]
+    assert b"ecret" not in seen.bytes
+    assert b"gum" not in seen.bytes
+    assert set(seen.statuses.values()) == {"answered", "no-record-found"}
+    assert seen.statuses["documents"] == "no-record-found"
+    assert seen.row.resources == 2
+    assert seen.row.notes == ()
+
+
+async def test_an_allergy_to_what_is_excluded_itself_goes(judging):
+    seen = await judging.judge([make("AllergyIntolerance", "a", code=CHLAMYDIA)])
+    assert not seen.ids
+
+
+async def test_the_broken_pieces_of_a_malformed_allergy_are_severed_too(judging):
+    for reaction in ("secret", {"description": "secret"}, [["secret"], "x"], 5):
+        allergy = make("AllergyIntolerance", "a", code=ASTHMA, encounter=ref("Encounter/gum"), reaction=reaction)
+        seen = await judging.judge([clinic(), allergy])
+        assert ("Encounter", "gum") not in seen.ids
+
+
+@pytest.mark.parametrize(
+    ("container", "left"),
+    [
+        (
+            visit("c", diagnosis=[{"condition": ref("Condition/bad")}, {"condition": ref("Condition/good")}]),
+            {"diagnosis": [{"condition": {"reference": "good"}}]},
+        ),
+        (visit("c", reasonReference=[ref("Condition/bad"), ref("Condition/good")]), {"reasonReference": ["good"]}),
+        (visit("c", reasonCode=[CHLAMYDIA, ASTHMA]), {"reasonCode": [ASTHMA]}),
+        (visit("c", reasonReference=[ref("Condition/bad")]), {}),
+        (
+            make(
+                "CarePlan",
+                "c",
+                activity=[
+                    {"detail": {"description": "secret"}, "outcomeReference": [ref("Condition/bad")]},
+                    {"detail": {"description": "walk"}, "outcomeReference": [ref("Condition/good")]},
+                    {"detail": {"description": "secret", "code": CHLAMYDIA}},
+                    {"reference": ref("Condition/bad", display="secret")},
+                ],
+            ),
+            {"activity": [{"detail": {"description": "walk"}, "outcomeReference": ["good"]}]},
+        ),
+        (
+            make("Condition", "c", code=ASTHMA, evidence=[{"code": [ASTHMA], "detail": [ref("Condition/bad")]}]),
+            {},
+        ),
+        (
+            make("Procedure", "c", code=ASTHMA, note=[{"text": "secret", "authorReference": ref("Condition/bad")}]),
+            {},
+        ),
+    ],
+)
+async def test_a_container_loses_the_entry_and_stays(judging, container, left):
+    bad = make("Condition", "bad", code=CHLAMYDIA)
+    seen = await judging.judge([bad, make("Condition", "good", code=ASTHMA), container])
+    assert seen.ids == {("Condition", "good"), (container["resourceType"], "c")}
+    got = seen.by_id["c"]
+    bare = {"resourceType", "id", "meta", "subject", "serviceType", "code"}
+    assert {key: shorter(value) for key, value in got.items() if key not in bare} == {
+        key: shorter(value) for key, value in left.items()
+    }
+    assert b"secret" not in seen.bytes
+
+
+def shorter(value):
+    """References by what they name."""
+    if isinstance(value, dict):
+        if "reference" in value and isinstance(value["reference"], str):
+            return value["reference"].removeprefix("Condition/RJ1-epr.").split(".")[0]
+        return {
+            key: shorter(inner) if key != "condition" else {"reference": shorter(inner)} for key, inner in value.items()
+        }
+    return [shorter(inner) for inner in value] if isinstance(value, list) else value
+
+
+async def test_what_ranked_below_an_entry_that_goes_moves_up(judging):
+    use = {"coding": [{"code": "DD"}]}
+    diagnosis = [
+        {"condition": ref("Condition/bad"), "use": use, "rank": 1},
+        {"condition": ref("Condition/good"), "use": use, "rank": 2},
+        {"condition": ref("Condition/good"), "rank": 3},
+    ]
+    bad = make("Condition", "bad", code=CHLAMYDIA)
+    seen = await judging.judge([bad, make("Condition", "good", code=ASTHMA), visit(diagnosis=diagnosis)])
+    assert [entry["rank"] for entry in seen.by_id["visit"]["diagnosis"]] == [1, 3]
+
+
+async def test_two_reasons_for_leaving_out_take_each_its_own_entry(judging):
+    """The law takes one entry and a label another: what is neither stays."""
+    activity = [
+        {"detail": {"description": "unlawful"}, "outcomeReference": [ref("Condition/bad")]},
+        {"detail": {"description": "unseen"}, "outcomeReference": [ref("Condition/very")]},
+        {"detail": {"description": "plain"}},
+    ]
+    seen = await judging.judge(
+        [
+            make("Condition", "bad", code=CHLAMYDIA),
+            make("Condition", "very", code=ASTHMA, meta=labelled(CONFIDENTIALITY, "V")),
+            make("CarePlan", "plan", activity=activity),
+        ],
+        role="nurse",
+    )
+    assert seen.by_id["plan"]["activity"] == [{"detail": {"description": "plain"}}]
+
+
+async def test_entries_are_found_though_the_guard_took_one_before(judging):
+    activity = [
+        {"reference": ref("Patient/mother")},
+        {"detail": {"description": "secret"}, "outcomeReference": [ref("Condition/bad")]},
+        {"detail": {"description": "plain"}},
+    ]
+    bad = make("Condition", "bad", code=CHLAMYDIA)
+    seen = await judging.judge([bad, make("CarePlan", "plan", activity=activity)])
+    assert seen.by_id["plan"]["activity"] == [{"detail": {"description": "plain"}}]
+
+
+async def test_an_excluded_reason_takes_only_what_depends_on_it(judging):
+    seen = await judging.judge([
+        make("Condition", "bad", code=CHLAMYDIA),
+        visit(diagnosis=[{"condition": ref("Condition/bad")}], appointment=[ref("Appointment/app")]),
+        make("Appointment", "app", reasonReference=[ref("Condition/bad")]),
+        make("Observation", "obs", code=ASTHMA, encounter=ref("Encounter/visit")),
+        make("MedicationRequest", "cure", reasonReference=[ref("Condition/bad")], medicationCodeableConcept=ASTHMA),
+        make("MedicationDispense", "box", authorizingPrescription=[ref("MedicationRequest/cure")]),
+        make("MedicationRequest", "other", encounter=ref("Encounter/visit"), medicationCodeableConcept=ASTHMA),
+    ])
+    assert seen.ids == {
+        ("Encounter", "visit"),
+        ("Appointment", "app"),
+        ("Observation", "obs"),
+        ("MedicationRequest", "other"),
+    }
+
+
+async def test_a_chain_is_followed_to_its_end_and_a_circle_ends(judging):
+    circle = [make("Procedure", str(n), partOf=[ref(f"Procedure/{(n + 1) % 4}")], code=ASTHMA) for n in range(4)]
+    circle[2]["encounter"] = ref("Encounter/gum")
+    seen = await judging.judge([clinic(), *circle, make("Procedure", "free", code=ASTHMA)])
+    assert seen.ids == {("Procedure", "free")}
+
+
+@pytest.mark.parametrize(
+    "literal",
+    ["Encounter/gum", "Encounter/gum/_history/2", "http://127.0.0.1:1/fhir/Encounter/gum", "urn:uuid:1"],
+)
+async def test_a_reference_of_any_form_is_followed(judging, literal):
+
+    gum = Resource(json.dumps(clinic()).encode(), full_url="urn:uuid:1")
+    seen = await judging.judge([gum, make("Condition", "met", code=ASTHMA, encounter=ref(literal))])
+    assert not seen.ids
+
+
+async def test_a_reference_by_identifier_is_followed(judging):
+    identifier = {"system": "urn:visits", "value": "secret-7"}
+    seen = await judging.judge([
+        clinic(identifier=[identifier]),
+        make("Condition", "met", code=ASTHMA, encounter={"identifier": identifier, "display": "secret"}),
+        make("Condition", "in", code=ASTHMA, extension=[{"url": "u", "valueReference": {"identifier": identifier}}]),
+    ])
+    assert seen.ids == {("Condition", "in")}
+    assert "extension" not in seen.by_id["in"]
+    assert b"secret" not in seen.bytes
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"resourceType": "Observation", "id": "i", "encounter": {"reference": "Encounter/gum"}},
+        {"resourceType": "Encounter", "id": "i", "diagnosis": [{"condition": {"reference": "Condition/bad"}}]},
+        {"resourceType": "MedicationRequest", "id": "i", "reasonReference": [{"reference": "Condition/bad"}]},
+    ],
+)
+async def test_what_contains_what_depends_on_it_goes(judging, inner):
+    report = make("DiagnosticReport", "rep", contained=[inner], result=[ref("#i")])
+    seen = await judging.judge([clinic(), make("Condition", "bad", code=CHLAMYDIA), report])
+    assert not seen.ids
+
+
+async def test_an_extension_goes_with_what_it_leads_to(judging):
+    nested = {
+        "url": "urn:visit",
+        "extension": [
+            {"url": "where", "valueReference": ref("Encounter/gum", display="secret")},
+            {"url": "when", "valueDate": "2024-02-03"},
+        ],
+    }
+    component = {"code": ASTHMA, "extension": [{"url": "urn:x", "valueReference": ref("Encounter/gum")}]}
+    plain = {"url": "urn:plain", "valueString": "stays"}
+    seen = await judging.judge([
+        clinic(),
+        make("Observation", "obs", code=ASTHMA, extension=[nested, plain], component=[component]),
+    ])
+    assert seen.by_id["obs"]["extension"] == [plain]
+    assert seen.by_id["obs"]["component"] == [{"code": ASTHMA}]
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        make("HealthcareService", "h", type=[GUM], name="secret"),
+        make("HealthcareService", "h", specialty=[GUM], name="secret"),
+    ],
+)
+async def test_a_department_that_decides_is_read_once_and_takes_what_leads_to_it(judging, behind):
+    app = make("Appointment", "app", participant=[{"actor": ref("HealthcareService/h"), "status": "accepted"}])
+    seen = await judging.judge([app, visit("v", appointment=[ref("Appointment/app")])], behind=[behind])
+    assert seen.reads == [["HealthcareService/h"]]
+    assert not seen.ids
+
+
+async def test_rooms_and_roles_of_an_excluded_place_count_as_it_does(judging):
+    infertility = make("Location", "clinic", type=[{"coding": [{"system": CLINIC, "code": "INV"}]}])
+    service = make("HealthcareService", "h", type=[GUM])
+    seen = await judging.judge([
+        infertility,
+        make("Location", "room", partOf=ref("Location/clinic")),
+        service,
+        make("PractitionerRole", "role", healthcareService=[ref("HealthcareService/h")]),
+        make("Encounter", "e", location=[{"location": ref("Location/room")}]),
+        make("Observation", "o", code=ASTHMA, performer=[ref("PractitionerRole/role")]),
+    ])
+    assert not seen.ids
+
+
+async def test_a_medicine_that_is_excluded_takes_its_prescription(judging):
+    seen = await judging.judge([
+        make("Medication", "m", code=CHLAMYDIA),
+        make("MedicationRequest", "r", medicationReference=ref("Medication/m")),
+        make("MedicationStatement", "s", medicationReference=ref("Medication/m")),
+    ])
+    assert not seen.ids
+
+
+@pytest.mark.parametrize("runs_excluded", [False, True])
+async def test_what_lacks_and_cannot_be_read_is_judged_as_the_organisation_is_known(judging, runs_excluded):
+    seen = await judging.judge(
+        [
+            make("Condition", "met", code=ASTHMA, encounter=ref("Encounter/lost")),
+            make("AllergyIntolerance", "a", code=ASTHMA, encounter=ref("Encounter/lost"), recordedDate="2024-02-03"),
+            make("Observation", "o", code=ASTHMA, performer=[ref("Practitioner/unknown")]),
+        ],
+        runs_excluded=runs_excluded,
+    )
+    assert seen.reads == [["Encounter/lost"]]
+    assert (("Condition", "met") in seen.ids) is not runs_excluded
+    assert ("recordedDate" in seen.by_id["a"]) is not runs_excluded
+    assert ("Observation", "o") in seen.ids
+    assert (seen.row.notes != ()) is runs_excluded
+
+
+@pytest.mark.parametrize("runs_excluded", [False, True])
+@pytest.mark.parametrize("literal", ["https://elsewhere.example/fhir/Encounter/9", "urn:uuid:9"])
+async def test_what_decides_elsewhere_is_judged_as_the_organisation_is_known(judging, literal, runs_excluded):
+    met = make("Condition", "met", code=ASTHMA, encounter=ref(literal))
+    theirs = make("Condition", "other", code=ASTHMA, asserter=ref("https://elsewhere.example/fhir/Practitioner/9"))
+    seen = await judging.judge([met, theirs], runs_excluded=runs_excluded)
+    assert seen.reads == []
+    assert (("Condition", "met") in seen.ids) is not runs_excluded
+    assert ("Condition", "other") in seen.ids
+
+
+async def test_an_entry_that_leads_to_what_was_not_asked_for_is_judged_as_well(judging):
+    secret = make("Observation", "pcr", code={"coding": [{"system": LOINC, "code": "21613-5"}]})
+    listed = visit(reasonReference=[ref("Observation/pcr", display="secret")])
+    extended = make(
+        "Encounter", "e", extension=[{"url": "u", "valueReference": ref("Observation/pcr", display="secret")}]
+    )
+    seen = await judging.judge([listed, extended], behind=[secret], asked=["encounters"])
+    assert seen.reads == [["Observation/pcr"]]
+    assert seen.ids == {("Encounter", "visit"), ("Encounter", "e")}
+    assert b"secret" not in seen.bytes
+    assert b"pcr" not in seen.bytes
+
+
+CODED = {"type": ASTHMA, "context": {"practiceSetting": CARDIOLOGY}}
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (CODED, True),
+        ({"type": ASTHMA}, False),
+        ({"type": {"text": "letter"}, "context": {"practiceSetting": CARDIOLOGY}}, False),
+        ({"type": {"coding": [{"display": "letter"}]}, "context": {"practiceSetting": CARDIOLOGY}}, False),
+        ({"type": ASTHMA, "context": {"practiceSetting": {"coding": "x"}}}, False),
+    ],
+)
+async def test_a_letter_without_a_coded_type_and_service_stays_out_where_it_cannot_be_told_apart(
+    judging, document, told
+):
+    letter = make("DocumentReference", "letter", **document)
+    there = await judging.judge([letter], runs_excluded=True)
+    elsewhere = await judging.judge([letter], runs_excluded=False)
+    assert (("DocumentReference", "letter") in there.ids) is told
+    assert ("DocumentReference", "letter") in elsewhere.ids
+    assert there.statuses["documents"] == ("answered" if told else "no-record-found")
+
+
+async def test_a_label_keeps_out_with_all_that_hangs_on_it_and_says_so(judging):
+    record = [
+        visit("very", meta=labelled(CONFIDENTIALITY, "V")),
+        make("Condition", "met", code=ASTHMA, encounter=ref("Encounter/very")),
+        make("AllergyIntolerance", "a", code=ASTHMA, encounter=ref("Encounter/very")),
+        make("Procedure", "p", code=ASTHMA),
+    ]
+    nurse = await judging.judge(record, role="nurse")
+    assert nurse.ids == {("AllergyIntolerance", "a"), ("Procedure", "p")}
+    assert "encounter" not in nurse.by_id["a"]
+    assert nurse.statuses["encounters"] == nurse.statuses["problems"] == "withheld"
+    assert nurse.statuses["procedures"] == nurse.statuses["allergies"] == "answered"
+    doctor = await judging.judge(record)
+    assert len(doctor.ids) == 4
+    assert doctor.by_id["very"]["meta"]["security"] == [{"system": CONFIDENTIALITY, "code": "V"}]
+
+
+async def test_a_document_says_its_label_in_an_element_of_its_own(judging):
+    letter = make(
+        "DocumentReference", "letter", **CODED, securityLabel=[{"coding": [{"system": CONFIDENTIALITY, "code": "V"}]}]
+    )
+    nurse = await judging.judge([letter], role="nurse")
+    assert not nurse.ids
+    assert nurse.statuses["documents"] == "withheld"
+
+
+async def test_what_belongs_to_nobody_is_labelled_too(judging):
+    record = [
+        make("Medication", "m", code=ASTHMA, meta=labelled(SENSITIVITY, "HIV")),
+        make("MedicationRequest", "r", medicationReference=ref("Medication/m")),
+        make("MedicationRequest", "plain", medicationCodeableConcept=ASTHMA),
+        make("Condition", "c", code=ASTHMA),
+    ]
+    worker = await judging.judge(record, role="paramedic")
+    assert worker.ids == {("MedicationRequest", "plain"), ("Condition", "c")}
+    assert worker.statuses["medications"] == "withheld"
+    assert worker.statuses["problems"] == "answered"
+    assert ("Medication", "m") in (await judging.judge(record)).ids
+
+
+async def test_what_a_label_would_say_is_judged_on_what_exclusions_leave(judging):
+    record = [
+        clinic(),
+        visit(diagnosis=[{"condition": ref("Condition/very")}]),
+        make("Condition", "very", code=ASTHMA, encounter=ref("Encounter/gum"), meta=labelled(CONFIDENTIALITY, "V")),
+    ]
+    nurse = await judging.judge(record, role="nurse")
+    assert nurse.statuses["problems"] == "no-record-found"
+    assert nurse.statuses["encounters"] == "answered"
+
+
+async def test_a_code_that_went_with_its_entry_bars_nothing(judging):
+    """The reason is excluded, and also of mental health: without it the visit is no mental health record."""
+    both = {"coding": [{"system": SNOMED, "code": "93461009"}, {"system": SNOMED, "code": "74732009"}]}
+    seen = await judging.judge([visit(reasonCode=[both])], role="health-professional")
+    assert seen.ids == {("Encounter", "visit")}
+    assert seen.statuses["encounters"] == "answered"
+
+
+async def test_what_the_role_may_not_see_is_left_out_by_itself(judging):
+    record = [
+        make("Condition", "low", code=DEPRESSION),
+        make("MedicationRequest", "m", reasonReference=[ref("Condition/low")], medicationCodeableConcept=ASTHMA),
+    ]
+    seen = await judging.judge(record, role="health-professional", asked=["problems", "medications"])
+    assert seen.ids == {("MedicationRequest", "m")}
+    assert "reasonReference" not in seen.by_id["m"]
+    assert seen.statuses == {"problems": "withheld", "medications": "answered"}
+
+
+async def test_an_added_category_may_be_asked_for_alone(judging):
+    record = [make("Condition", "low", code=DEPRESSION), make("Condition", "other", code=ASTHMA), visit()]
+    seen = await judging.judge(record, asked=["mental-health"])
+    assert seen.ids == {("Condition", "low")}
+    assert seen.statuses == {"mental-health": "answered"}
+    assert seen.row.resources == 1
+    both = await judging.judge(record, asked=["mental-health", "problems"])
+    assert {name: row.resources for name, row in both.row.categories.items()} == {"problems": 2, "mental-health": 1}
+    assert both.row.resources == 2
+    unoffered = await judging.judge(record, offered=["problems"])
+    assert unoffered.statuses == {"problems": "answered"}
+
+
+async def test_what_supports_is_kept_only_if_something_released_leads_to_it(judging):
+    seen = await judging.judge([
+        make("Observation", "o", code=ASTHMA, performer=[ref("PractitionerRole/role")]),
+        make("PractitionerRole", "role", practitioner=ref("Practitioner/dr"), organization=ref("Organization/org")),
+        make("Practitioner", "dr"),
+        make("Organization", "org"),
+        make("Organization", "alone"),
+        clinic("gum", serviceProvider=ref("Organization/theirs"), participant=[{"individual": ref("Practitioner/gp")}]),
+        make("Organization", "theirs"),
+        make("Practitioner", "gp"),
+        make("Condition", "out", code=CHLAMYDIA, recorder=ref("Practitioner/gp")),
+    ])
+    assert seen.ids == {
+        ("Observation", "o"),
+        ("PractitionerRole", "role"),
+        ("Practitioner", "dr"),
+        ("Organization", "org"),
+    }
+    assert seen.row.resources == 1
+    assert [entry.mode for entry in seen.judged.entries] == ["match", "include", "include", "include"]
+
+
+async def test_types_that_no_category_has_are_ignored(judging):
+    seen = await judging.judge([
+        make("List", "list", entry=[{"item": ref("Condition/bad")}]),
+        make("Composition", "doc", section=[{"title": "secret"}]),
+        {"resourceType": "Provenance", "id": "pv", "target": [ref("Condition/in")]},
+        make("Condition", "in", code=ASTHMA),
+    ])
+    assert seen.ids == {("Condition", "in")}
+
+
+async def test_an_unrelated_record_loses_nothing(judging):
+    record = [
+        visit(location=[{"location": ref("Location/ward")}], participant=[{"individual": ref("Practitioner/dr")}]),
+        make("Location", "ward", name="Ward 5"),
+        make("Practitioner", "dr"),
+        make("Condition", "c", code=ASTHMA, encounter=ref("Encounter/visit"), recorder=ref("Practitioner/dr")),
+        make("AllergyIntolerance", "a", code=ASTHMA, encounter=ref("Encounter/visit"), note=[{"text": "kept"}]),
+    ]
+    alone = await judging.judge(record)
+    beside = await judging.judge([*record, clinic(location=[{"location": ref("Location/ward")}])])
+    assert alone.bytes == beside.bytes
+    assert len(beside.ids) == len(record)
