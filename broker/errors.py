@@ -8,7 +8,8 @@
     ├── Forbidden               403
     │   ├── PatientMismatch · RoleNotPermitted · PurposeNotPermitted · RelationshipNeeded
     │   └── OrganisationNotTakingPart · OwnRecord
-    ├── NotFound 404 · MethodNotAllowed 405 · IdentityNotConfirmed 409 · Conflict 409 · TooLarge 413 · TooManyRequests 429
+    ├── NotFound 404 · MethodNotAllowed 405 · IdentityNotConfirmed 409 · Conflict 409
+    ├── TooLarge 413 · TooManyRequests 429
     ├── NothingAnswered              every source that was asked failed; carries the rows
     │   └── SourcesFailed 502 · SourcesTimedOut 504
     ├── Unavailable             503  try again; `retry_after` says when

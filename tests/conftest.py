@@ -42,7 +42,7 @@ def _watch(event, arguments):
         return
     if event == "open":
         path = str(arguments[0])
-        if path.startswith(sys.prefix) or path.startswith(sys.base_prefix) or path.endswith((".py", ".pyc")):
+        if path.startswith((sys.prefix, sys.base_prefix)) or path.endswith((".py", ".pyc")):
             return
     _caught.append(event)
 

@@ -29,6 +29,7 @@ class Answer:
         findings: what was learned of each type; a type that is missing was not answered.
         failure: what a type that is missing takes; None where the source finished.
         not_found: the source says that it does not know the patient.
+        further: what was read to judge it; None before that.
         notes: in the broker's words.
         retry_after: seconds, where the source said so.
         elapsed: seconds.
@@ -38,6 +39,7 @@ class Answer:
     findings: dict[str, Finding] = field(default_factory=dict)
     failure: Status | None = None
     not_found: bool = False
+    further: list[Resource] | None = None
     notes: list[str] = field(default_factory=list)
     retry_after: float | None = None
     elapsed: float = 0.0
@@ -76,8 +78,8 @@ async def ask(adapter: Adapter, request: SourceRequest) -> Answer:
             answer.notes.append(error.note)
     except TimeoutError:
         answer.failure = Status.TIMED_OUT
-    except Exception as error:  # noqa: BLE001 - an adapter's own fault costs its source, never the lookup
-        _log.error("adapter.fault", adapter=type(adapter).__name__, error=type(error).__name__)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - looked at there
+        _note_fault(adapter, error)
         answer.failure = Status.FAILED
     answer.elapsed = clock() - began
     if answer.failure is Status.TIMED_OUT and not answer.notes:
@@ -93,6 +95,14 @@ async def read(adapter: Adapter, request: SourceRequest, references: Sequence[st
             found.extend([arrived async for arrived in arriving if isinstance(arrived, Resource)])
     except (AdapterError, TimeoutError):
         pass  # judged as the organisation is known: left out where it runs excluded services
-    except Exception as error:  # noqa: BLE001 - as above
-        _log.error("adapter.fault", adapter=type(adapter).__name__, error=type(error).__name__)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - looked at there
+        _note_fault(adapter, error)
     return found
+
+
+def _note_fault(adapter: Adapter, error: BaseException) -> None:
+    """An adapter's own fault costs its source, never the lookup; being cancelled from outside is none, and goes on."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+    _log.error("adapter.fault", adapter=type(adapter).__name__, error=type(error).__name__)

@@ -69,9 +69,8 @@ class Targets:
         for item in self._items:
             if item.full_url and ":" in item.full_url:
                 target = (item.type, item.id)
-                tail = _TAIL.fullmatch(item.full_url)
-                if tail is not None and (tail[1], tail[2]) != target:
-                    continue  # it must not say another thing than the resource (FHIR R4, Bundle, bdl-8)
+                if _contradicts(item.full_url, target):
+                    continue
                 # One address for two things is no address.
                 if addresses.setdefault(item.full_url, target) != target:
                     addresses[item.full_url] = None
@@ -102,6 +101,14 @@ class Targets:
         return (match[1], match[2]) if match else None
 
 
+def _contradicts(full_url: str, target: Target) -> bool:
+    """Whether an entry's address names another resource than the entry holds (FHIR R4, Bundle.entry.fullUrl)."""
+    if full_url.startswith("urn:") or full_url.endswith(f"/{target[0]}/{target[1]}"):
+        return False
+    tail = _TAIL.fullmatch(full_url)
+    return tail is not None and (tail[1], tail[2]) != target
+
+
 @dataclass(slots=True)
 class Guarded:
     """What was shown to be about this patient.
@@ -110,14 +117,14 @@ class Guarded:
         items: about the patient, or of a type that belongs to nobody; a type and id stand once.
         patients: the source's own records of this patient.
         targets: what references point to.
-        unusable: types of resources that must say whose they are and don't.
+        unusable: what must say whose it is and doesn't: never released, but it may decide.
         notes: for the row.
     """
 
     items: list[Item] = field(default_factory=list)
     patients: list[Item] = field(default_factory=list)
     targets: Targets = field(default_factory=lambda: Targets((), ()))
-    unusable: list[str] = field(default_factory=list)
+    unusable: list[Item] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -155,7 +162,7 @@ def guard(items: Sequence[Item], identity: Identity, bases: Sequence[str]) -> Ge
             belongs = True
         about = "contained" not in item.data or judge.contained(item)
         if not belongs:
-            guarded.unusable.append(item.type)
+            guarded.unusable.append(item)
         elif target in seen:
             continue
         elif about and judge.others(item, element):
@@ -171,10 +178,16 @@ def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -
     """The ids of the source's records of this patient."""
     own: dict[str, Item] = {}
     others: set[str] = set()
+    undated = False
     for item in items:
         if item.type != "Patient":
             continue
-        if _is_theirs(item.data, identity, guarded.notes):
+        try:
+            theirs = _is_theirs(item.data, identity, guarded.notes)
+        except NoBirthDate:
+            undated = True
+            continue
+        if theirs:
             own.setdefault(item.id, item)
         elif item.arrival is Arrival.PATIENT:
             raise WrongPatient
@@ -182,6 +195,8 @@ def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -
             others.add(item.id)
     if not others.isdisjoint(own):
         raise WrongPatient  # one id for two people: no reference says which
+    if undated:
+        raise NoBirthDate  # said last: another patient among them is worse
     guarded.patients = list(own.values())
     return set(own)
 

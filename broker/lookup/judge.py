@@ -180,7 +180,9 @@ class Judge:
                 where=shown.name,
             )
         )
-        unusable = [*unreadable, *guarded.unusable]
+        # What is never shared is not even something that could not be used.
+        left = [one.type for one in guarded.unusable if (one.type, one.id) not in screened.out]
+        unusable = [*unreadable, *left]
         row = self._row(ask, answer, screened, patient if lost is None else None, unusable, lost)
         notes = [*answer.notes, *guarded.notes]
         if unusable and lost is None:

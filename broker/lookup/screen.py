@@ -211,11 +211,12 @@ class _Closure:
 
     def __init__(self, guarded: Guarded, tables: Tables, scope: Scope, *, final: bool) -> None:
         self._guarded = guarded
+        self._all = [*guarded.unusable, *guarded.items]
         self._tables = tables
         self._deciding = tables.deciding
         self._scope = scope
         self._final = final
-        self._items = {(item.type, item.id): item for item in guarded.items}
+        self._items = {(item.type, item.id): item for item in self._all}
         self._named: dict[tuple[str, str], list[Target]] = {}
         self._met: set[str | None] = {None}
         self.out: set[Target] = set()
@@ -226,7 +227,7 @@ class _Closure:
     def seed(self) -> Generator[None, None, None]:
         """Find what is kept out by itself, and what lacks for a judgement."""
         excluded = self._scope.excluded
-        for n, item in enumerate(self._guarded.items):
+        for n, item in enumerate(self._all):
             if not n % PAUSE:
                 yield
             if not excluded.isdisjoint(item.codes):
@@ -247,11 +248,11 @@ class _Closure:
         """Follow the edges from all that is out until nothing more follows."""
         if not self.out:
             return
-        for item in self._guarded.items:
+        for item in self._all:
             for key in _identifiers(item.data):
                 self._named.setdefault(key, []).append((item.type, item.id))
         follows: dict[Target, list[Target]] = {}
-        for item in self._guarded.items:
+        for item in self._all:
             source = (item.type, item.id)
             for target, edge in self._edges_of(item.data):
                 if edge in _FOLLOWS:

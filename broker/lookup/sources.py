@@ -43,7 +43,7 @@ class Sources:
     requester: Requester
     lookup_id: str
     labels: bool
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     async def one(self, what: Ask) -> tuple[Judged, Answer | None]:
         """Ask one source, and judge what it gave."""
@@ -70,9 +70,16 @@ class Sources:
 
     async def _judged(self, what: Ask, answer: Answer, request: SourceRequest) -> Judged:
         async def more(references: Sequence[str]) -> list[Resource]:
-            return await read(self.adapters[what.name], request, list(itertools.islice(references, _MOST_LACKING)))
+            if answer.further is None:
+                lacking = list(itertools.islice(references, _MOST_LACKING))
+                self._turn.release()  # who waits for a source holds up nobody
+                try:
+                    answer.further = await read(self.adapters[what.name], request, lacking)
+                finally:
+                    await self._turn.acquire()
+            return answer.further
 
-        # One source at a time: only one holds its resources as objects.
+        # One source at a time: only one holds its resources as objects, but for those that wait for what they lack.
         async with self._turn:
             judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
         if judged.hiding is Hiding.PLACES:

@@ -122,13 +122,14 @@ class Lookup:
             self.task.cancel()
 
     def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
-        """Say whether the bytes of what was released left."""
-        if self.record is None:
+        """Say whether the bytes of what was released left; what is said first holds."""
+        record, self.record = self.record, None
+        if record is None:
             return
         if arrived:
-            self.record.delivered()
+            record.delivered()
         else:
-            self.record.not_delivered()
+            record.not_delivered()
 
 
 class Story:
@@ -178,10 +179,9 @@ class Story:
 
         permission = permit(caller, query, rooms.registry, rooms.policies, today)
         self._policies = permission.policies
-        standing = rooms.objections.standing((query.nhs_number,))
+        rooms.objections.standing((query.nhs_number,))  # where nobody knows, nobody is asked
         person = await self._resolve(record, until)
-        if len(person.identity.numbers) > 1:
-            standing = rooms.objections.standing(person.identity.numbers)
+        standing = rooms.objections.standing(person.identity.numbers)
         plan = make_plan(
             permission,
             caller,
@@ -238,11 +238,9 @@ class Story:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         judged = [task.result() for task in tasks]
-        if sources.places.hiding is Hiding.PLACES and not self._lookup.streaming:
-            # One of them says that the patient is restricted: the reply must not depend on who said so first.
-            for n, (part, answer) in enumerate(judged):
-                if part.hiding is not Hiding.PLACES and answer is not None:
-                    judged[n] = (await sources.again(plan.asks[n], answer), answer)
+        for n, (part, answer) in enumerate(judged):
+            if self._shows_too_much(part) and answer is not None:
+                judged[n] = (await sources.again(plan.asks[n], answer), answer)
         return [part for part, _ in judged]
 
     async def _one(self, record: LookupRecord, one: Ask, sources: Sources) -> tuple[Judged, Answer | None]:
@@ -254,9 +252,18 @@ class Story:
         if self._lookup.streaming:
             record.part(source=part.row.as_json())
             await record.durable()
-            self._give(Part(row=self._places.shown([part.row])[0], entries=part.entries))
+            if self._shows_too_much(part) and answer is not None:
+                part = await sources.again(one, answer)
+            self._give(self._part(part))
             return part, None
         return part, answer
+
+    def _shows_too_much(self, part: Judged) -> bool:
+        """It was judged before another source said that places must not show."""
+        return self._places.hiding is Hiding.PLACES and part.hiding is not Hiding.PLACES
+
+    def _part(self, part: Judged) -> Part:
+        return Part(row=self._places.shown([part.row])[0], entries=part.entries)
 
     async def _resolve(self, record: LookupRecord, until: float) -> Person:
         """Ask the identity service, once the intent is durable; where there is none, nothing leaves yet."""
@@ -287,17 +294,18 @@ class Story:
         origin = next((part.patient for part in parts if part.row.source == plan.origin), None)
         if known is None and origin is not None:
             known = from_own_organisation(origin)
+        if "demographics" in permission.not_permitted:
+            known = None
         ids = Ids(self._rooms.keys.id_check_key, query.nhs_number, hidden=places.hiding is Hiding.PLACES)
         entries = (
             one_patient(patient_id, query.nhs_number, query.birth_date, known, places.hiding),
             *merge(itertools.chain.from_iterable(part.facts for part in parts), ids, patient_id),
         )
         complete = is_complete(rows)
-        await self._end(record, "released", complete=complete)
-        self._lookup.released = True
+        await self._release(record, complete=complete)
         if not self._lookup.streaming:
-            for part in parts:
-                self._give(Part(row=places.shown([part.row])[0], entries=part.entries))
+            for one in sorted(map(self._part, parts), key=lambda one: one.row.source or ""):
+                self._give(one)
         return Summary(
             lookup_id=self._lookup.lookup_id,
             complete=complete,
@@ -312,6 +320,18 @@ class Story:
             ),
             entries=entries,
         )
+
+    async def _release(self, record: LookupRecord, *, complete: bool) -> None:
+        """From here on the record says `released`: who goes away, or is sent away, now was not delivered to."""
+        self._lookup.released = True
+        try:
+            await self._end(record, "released", complete=complete)
+        except JournalUnavailable:
+            self._lookup.released = False
+            raise
+        except asyncio.CancelledError:
+            self._lookup.delivered(arrived=False)
+            raise
 
     def _hiding(self, person: Person) -> Hiding:
         if person.restricted == "no":

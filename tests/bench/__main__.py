@@ -18,7 +18,9 @@ def main() -> int:
         prog="python -m tests.bench", description="What a lookup costs, and what failure costs."
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: about a minute")
-    quick = parser.parse_args().quick
+    parser.add_argument("--bills", action="store_true", help="leave Claim and ExplanationOfBenefit in the records")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     core, load_core = cores()
     os.sched_setaffinity(0, {load_core})
     began = time.monotonic()
@@ -27,7 +29,7 @@ def main() -> int:
         say("ONE CORE ONLY: times are not to be trusted, CPU is")
     try:
         with world() as at:
-            asyncio.run(measure_cost(at, core, load_core, quick=quick, say=say))
+            asyncio.run(measure_cost(at, core, load_core, quick=quick, bills=arguments.bills, say=say))
         with world() as at:
             asyncio.run(measure_failing(at, core, load_core, quick=quick, say=say))
     except Wrong as wrong:

@@ -41,9 +41,11 @@ class Subject:
     size: int = 0
 
 
-async def measure(at: World, core: int, load_core: int, *, quick: bool, say: Callable[[str], None]) -> None:
+async def measure(
+    at: World, core: int, load_core: int, *, quick: bool, bills: bool, say: Callable[[str], None]
+) -> None:
     """Run the rounds and print the table."""
-    asked = sources(at, _SOURCES, _PATIENTS, load_core)
+    asked = sources(at, _SOURCES, _PATIENTS, load_core, bills=bills)
     share = 0.35 if quick else 1.0
     subjects = [
         Subject(
@@ -57,12 +59,13 @@ async def measure(at: World, core: int, load_core: int, *, quick: bool, say: Cal
         Subject("fan-out, no parsing", floor(at, "fan-out", asked, core), 500, 100),
         Subject("fan-out, one decode and encode", floor(at, "decode", asked, core), 350, 100),
         Subject("fhirpy fetch(), twice a source", floor(at, "fetch", asked, core), 40, 12),
-        Subject("fhirpy fetch() of each type", floor(at, "fetch-types", asked, core), 32, 6),
+        Subject("fhirpy fetch() of each type", floor(at, "fetch-types", asked, core), 16, 4),
     ]
     whole, *_ = subjects
     await _check(whole, asked, say)
     for subject in subjects:
-        await burst(subject.process.port, _requests(subject, 2 * _CONCURRENCY), _CONCURRENCY, subject.expected)
+        warming = min(2 * _CONCURRENCY, subject.busy)
+        await burst(subject.process.port, _requests(subject, warming), _CONCURRENCY, subject.expected)
     before = sum(asked.tell("requests"))
     await burst(whole.process.port, _requests(whole, 8), 1, _WHOLE)
     say(f"requests to each source for a lookup: {(sum(asked.tell('requests')) - before) / 8 / _SOURCES:g}")
@@ -111,12 +114,12 @@ def _requests(subject: Subject, count: int) -> list[bytes]:
 
 async def _round(subject: Subject, share: float) -> None:
     process = subject.process
-    requests = _requests(subject, max(_CONCURRENCY, int(subject.busy * share)))
+    requests = _requests(subject, max(min(_CONCURRENCY, subject.busy), int(subject.busy * share)))
     before = process.cpu()
     result = await burst(process.port, requests, _CONCURRENCY, subject.expected)
     subject.cpu.append((process.cpu() - before) * 1000 / len(requests))
     subject.rate.append(len(requests) / result.wall)
-    requests = _requests(subject, int(subject.alone * share))
+    requests = _requests(subject, max(int(subject.alone * share), 3))
     before = process.cpu()
     result = await burst(process.port, requests, 1, subject.expected)
     subject.cpu_alone.append((process.cpu() - before) * 1000 / len(requests))

@@ -20,7 +20,7 @@ SIZE = 60_000
 
 _NHS = "https://fhir.nhs.uk/Id/nhs-number"
 _BILLS = {"Claim", "ExplanationOfBenefit"}
-"""No NHS organisation holds these, and no broker asks for them; they are two thirds of a Synthea file."""
+"""No NHS organisation holds these, and the broker drops them; they are half of a Synthea file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +41,15 @@ def have_synthea() -> bool:
     return any(SYNTHEA.glob("*.json"))
 
 
-def records(sources: int, patients: int) -> list[list[Record]]:
-    """For each source, its record of each patient; no two alike until all files are used."""
+def records(sources: int, patients: int, *, bills: bool) -> list[list[Record]]:
+    """For each source, its record of each patient, with or without bills; no two alike until all files are used."""
     files = sorted(path for path in SYNTHEA.glob("*_*-*.json") if path.is_file())
     return [
         [
             _record(
-                _from_file(files[(patient * 8 + source) % len(files)]) if files else _generated(patient * 100 + source),
+                _from_file(files[(patient * 8 + source) % len(files)], bills=bills)
+                if files
+                else _generated(patient * 100 + source),
                 number_of(patient),
             )
             for patient in range(patients)
@@ -71,7 +73,7 @@ def _record(resources: Iterator[dict[str, Any]], number: str) -> Record:
     return Record(local_id=patient["id"], resources=tuple(kept))
 
 
-def _from_file(path: Path) -> Iterator[dict[str, Any]]:
+def _from_file(path: Path, *, bills: bool) -> Iterator[dict[str, Any]]:
     """The resources of one transaction Bundle, with references as a server writes them; the Patient is the first."""
     text = path.read_text(encoding="utf-8")
     addresses = {
@@ -80,7 +82,7 @@ def _from_file(path: Path) -> Iterator[dict[str, Any]]:
     }
     text = re.sub(r'"urn:uuid:[^"]+"', lambda found: addresses.get(found[0], found[0]), text)
     for entry in json.loads(text)["entry"]:
-        if entry["resource"]["resourceType"] not in _BILLS:
+        if bills or entry["resource"]["resourceType"] not in _BILLS:
             yield entry["resource"]
 
 

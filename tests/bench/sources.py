@@ -1,6 +1,6 @@
 """The organisations: one process that answers for all of them with bytes made beforehand, as cheaply as Python can.
 
-    python -m tests.bench.sources SOURCES PATIENTS
+    python -m tests.bench.sources SOURCES PATIENTS [bills]
 
 It prints one line of JSON (addresses, ids) once it listens. On its control address, `GET /sick` makes the last source
 hang and the last but one refuse connections, `GET /well` makes both answer again, `GET /requests` counts.
@@ -187,8 +187,8 @@ class Control:
         return response([site.requests for site in self._sites])
 
 
-async def _main(sources: int, patients: int) -> None:
-    sites = [Site(held) for held in records(sources, patients)]
+async def _main(sources: int, patients: int, *, bills: bool) -> None:
+    sites = [Site(held) for held in records(sources, patients, bills=bills)]
     for site in sites:
         await site.start()
     control = Control(sites)
@@ -208,4 +208,4 @@ async def _main(sources: int, patients: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), bills="bills" in sys.argv))

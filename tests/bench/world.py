@@ -162,9 +162,10 @@ def world() -> Iterator[World]:
             made.end()
 
 
-def sources(at: World, count: int, patients: int, core: int) -> Sources:
+def sources(at: World, count: int, patients: int, core: int, *, bills: bool = False) -> Sources:
     """Start the organisations."""
-    process, errors = at.start(["-m", "tests.bench.sources", str(count), str(patients)], core, name=f"sources-{count}")
+    arguments = ["-m", "tests.bench.sources", str(count), str(patients), *(["bills"] if bills else [])]
+    process, errors = at.start(arguments, core, name=f"sources-{count}")
     return Sources(**at.first_line(process, errors))
 
 

@@ -383,6 +383,22 @@ class World:
         return verify(self.settings.audit.directory)
 
 
+def plain(value):
+    """Without what differs between any two lookups: times, and numbers of the journal."""
+    if isinstance(value, dict):
+        own = {"elapsed_ms", "lookup_id", "seq", "time", "previous"}
+        return {key: plain(one) for key, one in value.items() if key not in own}
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
+async def answered(ask, status):
+    """The first reply with this status, asking until it comes."""
+    async with asyncio.timeout(10):
+        while (reply := await ask()).status != status:
+            await asyncio.sleep(0.05)
+        return reply
+
+
 async def eventually(holds, seconds=5.0):
     """Wait until `holds()`; for what follows an answer by a moment."""
     until = time.monotonic() + seconds
@@ -403,6 +419,7 @@ directory = "organisations"
 {identity}
 [objections]
 lead_controller = "QKK"
+max_age = "{max_age}"
 [[issuers]]
 iss = "https://operator.example"
 demo = true
@@ -410,7 +427,7 @@ demo = true
 SERVE = "import sys; from broker.cli import main; sys.exit(main())"
 
 
-def write(directory, organisations, identity, deadline):
+def write(directory, organisations, *, identity=None, deadline="5s", max_age="10s"):
     """A configuration, as somebody would write it; `identity` maps NHS numbers to PDS Patients."""
     (directory / "organisations").mkdir(parents=True)
     for one in organisations:
@@ -422,7 +439,7 @@ def write(directory, organisations, identity, deadline):
         for number, patient in identity.items():
             (directory / "identity" / f"{number}.json").write_text(json.dumps(patient))
     file = directory / "broker.toml"
-    file.write_text(BROKER_TOML.format(identity=kind, deadline=deadline))
+    file.write_text(BROKER_TOML.format(identity=kind, deadline=deadline, max_age=max_age))
     return file
 
 
@@ -455,27 +472,26 @@ async def served(file, room):
 async def open_world(tmp_path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
     """Opens a broker over these organisations.
 
-    `apart`: as a process of its own. `identity`: what the national service says, by number. `down`: codes of those
-    that refuse connections.
+    `apart`: as a process of its own. `down`: codes of those that refuse connections. Further: settings of `write`.
     """
     async with contextlib.AsyncExitStack() as house:
 
-        async def begin(*organisations, identity=None, deadline="5s", apart=False, down=()):
+        async def begin(*organisations, apart=False, down=(), **settings):
             for one in organisations:
                 house.push_async_callback(one.close)
                 if one.code not in down:
                     await one.revive()
-            file = write(tmp_path / "broker", organisations, identity, deadline)
-            settings = load(file, {})
-            registry = Registry.load(settings.organisations.directory, settings=settings)
-            known = {each.organisation: each for each in issuers(settings, registry)}
+            file = write(tmp_path / "broker", organisations, **settings)
+            read = load(file, {})
+            registry = Registry.load(read.organisations.directory, settings=read)
+            known = {each.organisation: each for each in issuers(read, registry)}
             session = await house.enter_async_context(aiohttp.ClientSession())
             codes = {one.code: one for one in organisations}
             if apart:
                 address, said, process = await house.enter_async_context(served(file, tmp_path / "room"))
-                return World(codes, settings, address, session, known, said, process)
-            address = await house.enter_async_context(running(settings))
-            return World(codes, settings, address, session, known)
+                return World(codes, read, address, session, known, said, process)
+            address = await house.enter_async_context(running(read))
+            return World(codes, read, address, session, known)
 
         yield begin
 
@@ -512,10 +528,12 @@ def house():
     return SimpleNamespace(
         Organisation=Organisation,
         Patient=Patient,
+        answered=answered,
         eventually=eventually,
         mr_reyes=MR_REYES,
         mrs_okafor=MRS_OKAFOR,
         nhs=NHS,
+        plain=plain,
         record=record,
         served=served,
         usual=usual,

@@ -61,7 +61,7 @@ async def test_when_a_caller_leaves_its_sources_are_cancelled_and_the_journal_sa
 
 
 async def test_a_stream_gives_each_source_as_it_answers_and_only_once_that_is_written_down(world, doctor):
-    """Hazard release-without-a-record: each part's line is on the disk before the part is out."""
+    """Hazard release-without-record: each part's line is on the disk before the part is out."""
     world.practice.open.clear()
     came = []
     async with doctor.asks(world.mrs_okafor, accept="application/x-ndjson") as response:
@@ -87,14 +87,7 @@ async def test_a_stream_gives_each_source_as_it_answers_and_only_once_that_is_wr
     assert came == ["started", "source", "source", "source", "summary"]
 
 
-def plain(value):
-    """Without what differs between any two lookups."""
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items() if key not in {"elapsed_ms", "lookup_id"}}
-    return [plain(one) for one in value] if isinstance(value, list) else value
-
-
-async def test_a_stream_says_the_same_as_the_whole(world, doctor):
+async def test_a_stream_says_the_same_as_the_whole(world, doctor, house):
     await world.other_hospital.stop()
     whole = await doctor.look_up(world.mrs_okafor)
     events = (await doctor.stream(world.mrs_okafor)).events
@@ -107,13 +100,13 @@ async def test_a_stream_says_the_same_as_the_whole(world, doctor):
         return entry["fullUrl"]
 
     assert sorted(entries, key=by_address) == sorted(whole.json["bundle"]["entry"], key=by_address)
-    assert plain(summary | {"bundle": None}) == plain(whole.json | {"bundle": None})
-    rows = {row["source"]: row for row in plain(summary["sources"])}
+    assert house.plain(summary | {"bundle": None}) == house.plain(whole.json | {"bundle": None})
+    rows = {row["source"]: row for row in house.plain(summary["sources"])}
     for part in parts:
-        assert plain(part["source"]) == rows[part["source"]["source"]]
+        assert house.plain(part["source"]) == rows[part["source"]["source"]]
 
 
-async def test_the_whole_is_the_same_whoever_answers_first(world, doctor):
+async def test_the_whole_is_the_same_whoever_answers_first(world, doctor, house):
     replies = []
     for last in ("RJ1", "RJZ", "G85001"):
         world[last].open.clear()
@@ -121,6 +114,6 @@ async def test_the_whole_is_the_same_whoever_answers_first(world, doctor):
         await asyncio.wait_for(world[last].asked.wait(), 5)
         await asyncio.sleep(0.1)
         world[last].open.set()
-        replies.append(plain((await asking).json))
+        replies.append(house.plain((await asking).json))
         world.forget()
     assert replies[0] == replies[1] == replies[2]

@@ -14,13 +14,16 @@ async def test_every_reply_is_intended_planned_ended_and_delivered_in_this_order
     await house.eventually(lambda: world.journal("lookup.delivered"))
     assert world.told(reply.json["lookup_id"]) == ASKED
     (intent,), (outcome,) = world.journal("lookup.intent"), world.journal("lookup.outcome")
-    assert intent["user"].items() >= {
-        "subject": "555254240100",
-        "name": "Dr A Example",
-        "organisation": "RJ1",
-        "role": "clinician",
-        "role_code": "R8000",
-    }.items()
+    assert (
+        intent["user"].items()
+        >= {
+            "subject": "555254240100",
+            "name": "Dr A Example",
+            "organisation": "RJ1",
+            "role": "clinician",
+            "role_code": "R8000",
+        }.items()
+    )
     assert (intent["purpose"], intent["relationship"]["basis"]) == ("TREAT", "encounter")
     assert intent["categories"] == ["allergies", "problems"]
     assert (outcome["outcome"], outcome["complete"]) == ("released", True)
@@ -104,7 +107,7 @@ async def all_is_durable(world, doctor, house):
 
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 async def test_while_the_journal_cannot_be_written_nobody_is_asked_and_nothing_released(world, doctor, house, accept):
-    """Hazard release-without-a-record."""
+    """Hazard release-without-record."""
     assert (await doctor.look_up(world.mrs_okafor)).complete
     await all_is_durable(world, doctor, house)
     world.forget()
@@ -125,7 +128,7 @@ async def test_while_the_journal_cannot_be_written_nobody_is_asked_and_nothing_r
 
 
 async def test_a_journal_that_fails_while_sources_answer_keeps_the_reply_back(world, doctor, house):
-    """Hazard release-without-a-record."""
+    """Hazard release-without-record."""
     world.practice.open.clear()
     asking = asyncio.create_task(doctor.look_up(world.mrs_okafor))
     await asyncio.wait_for(world.practice.asked.wait(), 5)
@@ -143,7 +146,7 @@ async def test_a_journal_that_fails_while_sources_answer_keeps_the_reply_back(wo
 
 
 async def test_a_stream_whose_journal_fails_ends_with_an_error_and_without_the_part(world, doctor, house):
-    """Hazard release-without-a-record."""
+    """Hazard release-without-record."""
     world.practice.open.clear()
     world.hospital.open.clear()
     events = []
@@ -166,7 +169,7 @@ async def test_a_stream_whose_journal_fails_ends_with_an_error_and_without_the_p
 
 @pytest.mark.blocking
 async def test_a_full_disk_stops_the_release_and_room_on_it_starts_it_again(open_world, house):
-    """Hazard release-without-a-record."""
+    """Hazard release-without-record. What the service says on standard error lies on the same disk here."""
     world = await open_world(*house.usual(), apart=True)
     doctor = world.doctor()
     assert (await doctor.look_up(world.mrs_okafor)).complete

@@ -100,7 +100,12 @@ class Passage:
                 [Kept(item, ("problems",)) for item in guarded.items],
                 out=set(out),
                 targets=guarded.targets,
-                origin=Origin(source=source, place=source, label="acute", organisation="S"),
+                origin=Origin(
+                    source=source,
+                    place=source,
+                    label="acute",
+                    organisation=None if hiding is Hiding.PLACES else "S",
+                ),
                 ids=ids,
                 patient_id=PATIENT_ID,
                 hiding=hiding,

@@ -15,7 +15,7 @@ another = Ids(KEY, "9990000026")
 
 sources = st.from_regex(r"[A-Z0-9]{3,6}-[a-z]{2,12}", fullmatch=True)
 own_ids = st.from_regex(r"[A-Za-z0-9\-.]{1,64}", fullmatch=True) | st.text(min_size=1, max_size=80).filter(
-    lambda text: "\ud800" > max(text) or max(text) > "\udfff"
+    lambda text: max(text) < "\ud800" or max(text) > "\udfff"
 )
 
 

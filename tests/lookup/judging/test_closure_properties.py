@@ -234,24 +234,21 @@ def graphs(draw):
     numbers = count()
     code = st.sampled_from(["plain", "plain", "plain", "excluded", "depression"])
     label = st.sampled_from(["", "", "", "", "V", "PSY", "STD"])
-    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=10))
+    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=3, max_size=10))
     nodes = [Node(kind, next(numbers), draw(code) if kind in CODED else "plain", draw(label)) for kind in kinds]
     nodes.append(Node("Encounter", next(numbers), "excluded", ""))
-    triple = st.tuples(*[st.integers(0, 30)] * 3, st.sampled_from(FORMS))
-    links, single_ones = [], set()
-    for one, which, other, form in draw(st.lists(triple, max_size=24)):
-        source = nodes[one % len(nodes)]
-        ways = LINKS.get(source.kind, ())
-        if not ways:
-            continue
-        element, shape, kinds_of_target = ways[which % len(ways)]
-        targets = [node for node in nodes if node.kind in kinds_of_target]
-        if not targets or (source, element) in single_ones:
-            continue
-        target = targets[other % len(targets)]
-        if not isinstance(shape and shape({}, ""), list):
-            single_ones.add((source, element))
-        links.append(Link(source, element, shape, target, form))
+    possible = [
+        (source, element, shape, target)
+        for source in nodes
+        for element, shape, targets in LINKS.get(source.kind, ())
+        for target in nodes
+        if target.kind in targets
+    ]
+    links, taken = [], set()
+    for source, element, shape, target in draw(st.lists(st.sampled_from(possible), max_size=20)) if possible else ():
+        if shape is None or isinstance(shape({}, ""), list) or (source, element) not in taken:
+            links.append(Link(source, element, shape, target, draw(st.sampled_from(FORMS))))
+            taken.add((source, element))
     return draw(st.permutations(nodes)), links
 
 

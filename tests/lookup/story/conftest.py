@@ -154,7 +154,7 @@ class Held:
 
     async def is_waiting(self):
         """Until something waits to become durable, and the loop has done all that it can do meanwhile."""
-        while not self._waiting.is_set():  # noqa: ASYNC110 what is waited for is another thread's
+        while not self._waiting.is_set():
             await asyncio.sleep(0.001)
         await settled()
 

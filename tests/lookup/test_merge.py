@@ -1,0 +1,297 @@
+"""What several places say of the same thing is linked; what contradicts is shown; nothing is dropped."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.lookup.facts import fact_of
+from broker.lookup.ids import Ids
+from broker.lookup.merge import merge
+
+SNOMED = "http://snomed.info/sct"
+IDS = Ids(b"k" * 32, "9990000018")
+
+
+def _concept(code, *, display=None, system=SNOMED, more=()):
+    coding = {"system": system, "code": code} | ({"display": display} if display else {})
+    return {"coding": [coding, *more]}
+
+
+def _status(code):
+    return {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/any", "code": code}]}
+
+
+def _allergy(code="91936005", **more):
+    return {"resourceType": "AllergyIntolerance", "code": _concept(code, display=f"allergy {code}"), **more}
+
+
+def _vaccine(day="2021-03-04", dose=None, site=None, **more):
+    protocol = {"protocolApplied": [{"doseNumberPositiveInt": dose}]} if dose else {}
+    place = {"site": _concept(site)} if site else {}
+    return {
+        "resourceType": "Immunization",
+        "vaccineCode": _concept("39114911000001105"),
+        "occurrenceDateTime": day,
+        **protocol,
+        **place,
+        **more,
+    }
+
+
+def _procedure(day="2020-01-01", sites=(), **more):
+    sites = {"bodySite": [_concept(site) for site in sites]} if sites else {}
+    return {"resourceType": "Procedure", "code": _concept("80146002"), "performedDateTime": day, **sites, **more}
+
+
+def _medicine(*, strength=None, form=None, route=None, **more):
+    medication = {"resourceType": "Medication", "id": "m", "code": _concept("27658006")}
+    if strength is not None:
+        medication["ingredient"] = [
+            {"strength": one} for one in (strength if isinstance(strength, list) else [strength])
+        ]
+    if form:
+        medication["form"] = _concept(form)
+    dosage = {"dosage": [{"route": _concept(route)}]} if route else {}
+    return {
+        "resourceType": "MedicationStatement",
+        "contained": [medication],
+        "medicationReference": {"reference": "#m"},
+        **dosage,
+        **more,
+    }
+
+
+def _milligrams(value):
+    return {"numerator": {"value": value, "code": "mg"}, "denominator": {"value": 1, "code": "{tablet}"}}
+
+
+def _facts(*said):
+    """Facts of (source, resource) pairs."""
+    facts = []
+    for n, (source, data) in enumerate(said):
+        type_ = data["resourceType"]
+        fact = fact_of(type_, data, f"{type_}/{source}.{n}.check", (source, f"The {source}"), lambda _: None)
+        if fact is not None:
+            facts.append(fact)
+    return facts
+
+
+def _merged(*said):
+    return [json.loads(entry.content) for entry in merge(_facts(*said), IDS, "sealed")]
+
+
+def _linked(*said):
+    """The positions of what is linked, for each link."""
+    return [
+        [int(item["resource"]["reference"].split(".")[1]) for item in one["item"]]
+        for one in _merged(*said)
+        if one["resourceType"] == "Linkage"
+    ]
+
+
+def _issues(*said):
+    return [one for one in _merged(*said) if one["resourceType"] == "DetectedIssue"]
+
+
+# --- the same thing
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        _allergy(),
+        _medicine(),
+        {"resourceType": "MedicationRequest", "medicationCodeableConcept": _concept("27658006")},
+        {"resourceType": "Condition", "code": _concept("195967001")},
+        _vaccine(),
+        _procedure(),
+    ],
+    ids=lambda one: one["resourceType"],
+)
+def test_the_same_thing_in_two_places_is_linked_and_in_one_is_not(resource):
+    assert _linked(("A", resource), ("B", resource)) == [[0, 1]]
+    assert _linked(("A", resource), ("A", resource)) == []
+    assert _linked(("A", resource)) == []
+
+
+def test_a_link_chooses_no_winner():
+    (link,) = _merged(("A", _allergy()), ("B", _allergy()))
+    assert [item["type"] for item in link["item"]] == ["alternate", "alternate"]
+    assert len(link["id"]) <= 64
+
+
+def test_two_doses_of_one_vaccine_are_not_one():
+    assert _linked(("A", _vaccine("2021-03-04")), ("B", _vaccine("2021-05-20"))) == []
+    assert _linked(("A", _vaccine(dose=1)), ("B", _vaccine(dose=2))) == []
+    assert _linked(("A", _vaccine(dose=1)), ("B", _vaccine(dose=2)), ("C", _vaccine())) == []
+    assert _linked(("A", _vaccine(dose=1)), ("B", _vaccine(dose=1)), ("C", _vaccine(dose=2))) == [[0, 1]]
+    assert _linked(("A", _vaccine(dose=1)), ("B", _vaccine())) == [[0, 1]]
+    assert _linked(("A", _vaccine(site="368208006")), ("B", _vaccine(site="368209003"))) == []
+
+
+def test_a_vaccine_or_procedure_without_a_day_is_never_the_same_as_another():
+    for resource in (_vaccine("2021"), _vaccine(None), _procedure("2020-01"), _procedure(None)):
+        assert _linked(("A", resource), ("B", resource)) == []
+
+
+def test_a_time_of_day_does_not_make_another_day():
+    assert _linked(("A", _vaccine("2021-03-04T09:30:00Z")), ("B", _vaccine("2021-03-04"))) == [[0, 1]]
+
+
+def test_the_other_side_is_another_procedure():
+    knee, left, right = "72696002", "7771000", "24028007"
+    assert _linked(("A", _procedure(sites=[knee, left])), ("B", _procedure(sites=[left, knee]))) == [[0, 1]]
+    assert _linked(("A", _procedure(sites=[knee, left])), ("B", _procedure(sites=[knee, right]))) == []
+    assert _linked(("A", _procedure(sites=[left])), ("B", _procedure(sites=[right]))) == []
+    assert _linked(("A", _procedure(sites=[left])), ("B", _procedure())) == [[0, 1]]
+
+
+def test_what_was_not_done_is_not_what_was():
+    assert _linked(("A", _vaccine(status="completed")), ("B", _vaccine(status="not-done"))) == []
+    assert _linked(("A", _medicine()), ("B", _medicine(status="not-taken"))) == []
+
+
+def test_medicines_need_the_same_strength_form_and_route():
+    two = _milligrams(2), _milligrams(5)
+    assert _linked(("A", _medicine(strength=two[0])), ("B", _medicine(strength=two[1]))) == []
+    assert _linked(("A", _medicine(strength=two[0])), ("B", _medicine(strength=_milligrams(Decimal("2.0"))))) == [
+        [0, 1]
+    ]
+    assert _linked(("A", _medicine(strength=[*two])), ("B", _medicine(strength=[*reversed(two)]))) == [[0, 1]]
+    assert _linked(("A", _medicine(strength=[two[0], two[0]])), ("B", _medicine(strength=[*two]))) == []
+    assert _linked(("A", _medicine(form="385055001")), ("B", _medicine(form="385049006"))) == []
+    assert _linked(("A", _medicine(route="26643006")), ("B", _medicine(route="78421000"))) == []
+    assert _linked(("A", _medicine(route="26643006")), ("B", _medicine(route="26643006"))) == [[0, 1]]
+
+
+def test_one_of_two_systems_is_enough_to_be_the_same():
+    local = {"system": "urn:local", "code": "PEN"}
+    assert _linked(("A", _allergy()), ("B", {**_allergy(), "code": _concept("91936005", more=[local])})) == [[0, 1]]
+
+
+def test_the_same_words_are_not_the_same_thing():
+    words = {"resourceType": "Condition", "code": {"text": "asthma"}}
+    assert _linked(("A", words), ("B", words)) == []
+
+
+def test_the_same_code_of_another_kind_is_another_thing():
+    assert _linked(("A", _allergy("1")), ("B", {"resourceType": "Condition", "code": _concept("1")})) == []
+
+
+# --- contradictions
+
+NONE_KNOWN, NO_DRUG, NO_FOOD = "716186003", "409137002", "429625007"
+
+
+def test_none_known_against_an_allergen_is_shown_with_both_sides():
+    (issue,) = _issues(("A", _allergy(NONE_KNOWN)), ("B", _allergy()), ("C", _allergy()))
+    assert len(issue["implicated"]) == 3
+    assert "The A" in issue["detail"]
+    assert "The B" in issue["detail"]
+    assert issue["patient"] == {"reference": "Patient/sealed"}
+    assert issue["status"] == "final"
+
+
+def test_nobody_who_says_none_known_is_linked_to_another():
+    assert _linked(("A", _allergy(NONE_KNOWN)), ("B", _allergy(NONE_KNOWN))) == []
+
+
+@pytest.mark.parametrize(
+    ("negative", "nature", "contradicts"),
+    [
+        (NO_DRUG, ["medication"], True),
+        (NO_DRUG, ["food"], False),
+        (NO_DRUG, ["food", "medication"], True),
+        (NO_DRUG, None, True),
+        (NO_FOOD, ["food"], True),
+        (NO_FOOD, ["medication"], False),
+        (NONE_KNOWN, ["food"], True),
+        (NONE_KNOWN, None, True),
+        ("160244002", ["biologic"], True),
+    ],
+)
+def test_a_contradiction_is_within_its_scope(negative, nature, contradicts):
+    allergen = _allergy(**({"category": nature} if nature else {}))
+    assert bool(_issues(("A", _allergy(negative)), ("B", allergen))) == contradicts
+
+
+def test_an_allergen_without_a_code_contradicts_too():
+    for allergen in (
+        {"resourceType": "AllergyIntolerance"},
+        {"resourceType": "AllergyIntolerance", "code": {"text": "nuts"}},
+        {"resourceType": "AllergyIntolerance", "reaction": [{"substance": {"text": "nuts"}}]},
+    ):
+        assert len(_issues(("A", _allergy(NONE_KNOWN)), ("B", allergen))) == 1
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        {"verificationStatus": _status("entered-in-error")},
+        {"verificationStatus": _status("refuted")},
+        {"clinicalStatus": _status("resolved")},
+        {"clinicalStatus": _status("inactive")},
+        {"verificationStatus": {"coding": [{"system": "urn:local", "code": "X"}, {"code": "entered-in-error"}]}},
+    ],
+)
+def test_what_is_past_or_wrong_contradicts_nothing(past):
+    assert _issues(("A", _allergy(NONE_KNOWN)), ("B", _allergy(**past))) == []
+    assert _issues(("A", _allergy(NONE_KNOWN, **past)), ("B", _allergy())) == []
+
+
+def test_what_was_entered_in_error_is_never_linked():
+    wrong = {"verificationStatus": _status("entered-in-error")}
+    assert _linked(("A", _allergy()), ("B", _allergy(**wrong))) == []
+    assert _linked(("A", _vaccine()), ("B", _vaccine(status="entered-in-error"))) == []
+
+
+def test_an_issue_comes_before_all_that_sources_gave():
+    entries = merge(_facts(("A", _allergy(NONE_KNOWN)), ("B", _allergy()), ("C", _allergy())), IDS, "sealed")
+    assert [(entry.type, entry.order[0] < 0) for entry in entries] == [("Linkage", False), ("DetectedIssue", True)]
+
+
+# --- order
+
+_said = st.tuples(
+    st.sampled_from("ABC"),
+    st.sampled_from([
+        _allergy(),
+        _allergy("2"),
+        {**_allergy("2"), "code": _concept("2", more=[{"system": SNOMED, "code": "91936005"}])},
+        _allergy(NONE_KNOWN),
+        _allergy(NO_DRUG),
+        _vaccine(),
+        _vaccine(dose=1),
+        _vaccine(dose=2),
+        _vaccine(dose=2, site="368208006"),
+        _procedure(sites=["1"]),
+        _procedure(),
+        _medicine(),
+        _medicine(strength=_milligrams(2)),
+        _medicine(strength=_milligrams(5), route="26643006"),
+    ]),
+)
+
+
+@given(
+    st.lists(_said, max_size=9).flatmap(lambda said: st.tuples(st.just(_facts(*said)), st.permutations(_facts(*said))))
+)
+def test_whatever_came_first_the_same_is_said(both):
+    first, again = both
+    assert [entry.content for entry in merge(first, IDS, "p")] == [entry.content for entry in merge(again, IDS, "p")]
+
+
+@given(st.lists(_said, max_size=9))
+def test_a_link_never_joins_what_disagrees(said):
+    facts = {fact.reference: fact for fact in _facts(*said)}
+    for one in _merged(*said):
+        if one["resourceType"] != "Linkage":
+            continue
+        group = [facts[item["resource"]["reference"]] for item in one["item"]]
+        assert len({fact.source for fact in group}) > 1
+        assert len({fact.kind for fact in group}) == 1
+        for stated in zip(*(fact.qualifiers for fact in group), strict=True):
+            assert len({*stated} - {None}) <= 1

@@ -1,0 +1,287 @@
+"""How a resource leaves: ids and references rewritten, origin marked, and where the patient is taken out."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.lookup.ids import Home, Ids
+from broker.lookup.release import Hiding
+
+OURS = {"reference": "Patient/ours"}
+
+
+def _observation(id_="1", **more):
+    return {"resourceType": "Observation", "id": id_, "subject": OURS, **more}
+
+
+def _home_of(passage, reference):
+    type_, _, id_ = reference.partition("/")
+    return type_, Ids(b"k" * 32, passage.number).home(id_)
+
+
+def test_every_id_is_rewritten_and_says_where_it_came_from(passage):
+    released = passage.one(_observation("1000", meta={"versionId": "3", "source": "http://a", "tag": [{"code": "x"}]}))
+    assert _home_of(passage, f"Observation/{released['id']}") == ("Observation", Home("S-epr", "1000"))
+    assert released["meta"] == {
+        "versionId": "3",
+        "source": "urn:care-record-broker:source:acute",
+        "tag": [{"system": "https://fhir.nhs.uk/Id/ods-organization-code", "code": "S"}],
+    }
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "Encounter/7",
+        "Encounter/7/_history/2",
+        "https://epr.example/fhir/Encounter/7",
+        "https://proxy.example/r4/Encounter/7/_history/1",
+    ],
+)
+def test_references_of_every_form_follow(passage, reference):
+    released = passage.one(_observation(encounter={"reference": reference, "display": "Clinic"}))
+    assert _home_of(passage, released["encounter"]["reference"]) == ("Encounter", Home("S-epr", "7"))
+    assert released["encounter"]["display"] == "Clinic"
+
+
+def test_a_reference_by_address_of_an_entry_follows(passage):
+    from adapters.contract import Resource
+
+    address = "urn:uuid:22222222-2222-2222-2222-222222222222"
+    encounter = {"resourceType": "Encounter", "id": "7", "subject": OURS}
+    came = Resource(json.dumps(encounter).encode(), full_url=address)
+    released = passage.one(_observation(encounter={"reference": address}), came)
+    assert _home_of(passage, released["encounter"]["reference"]) == ("Encounter", Home("S-epr", "7"))
+
+
+def test_what_is_contained_stays_referred_to_as_contained(passage):
+    medication = {"resourceType": "Medication", "id": "m", "manufacturer": {"reference": "Organization/1"}}
+    released = passage.one(_observation(contained=[medication], device={"reference": "#m"}))
+    assert released["device"] == {"reference": "#m"}
+    assert released["contained"][0]["id"] == "m"
+    assert _home_of(passage, released["contained"][0]["manufacturer"]["reference"])[1] == Home("S-epr", "1")
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "https://elsewhere.example/Encounter/7",
+        "urn:uuid:33333333-3333-3333-3333-333333333333",
+        "Encounter?identifier=x",
+        "encounter/7",
+        "",
+        "urn:oid:1.2",
+    ],
+)
+def test_a_reference_that_nothing_here_could_follow_loses_its_address(passage, reference):
+    released = passage.one(_observation(encounter={"reference": reference, "display": "Clinic"}))
+    assert released["encounter"] == {"display": "Clinic"}
+
+
+def test_a_reference_to_nothing_contained_is_gone(passage):
+    released = passage.one(_observation(performer=[{"reference": "#nobody", "display": "x"}]))
+    assert "performer" not in released
+
+
+def test_no_reference_to_what_is_kept_out_survives(passage):
+    passed = passage.whole(
+        _observation(
+            encounter={"reference": "Encounter/7", "display": "MARKED"}, hasMember=[{"reference": "Observation/2"}]
+        ),
+        out={("Encounter", "7")},
+    )
+    released = passed.content["Observation/1"]
+    assert "encounter" not in released
+    assert "hasMember" in released
+    assert b"MARKED" not in passed.bytes
+
+
+@given(st.lists(st.sampled_from(["1", "2", "3"]), max_size=6))
+def test_the_address_of_the_source_never_leaves_in_a_reference(passage, targets):
+    forms = [
+        "Observation/{}",
+        "https://epr.example/fhir/Observation/{}",
+        "https://proxy.example/r4/Observation/{}/_history/1",
+    ]
+    members = [{"reference": form.format(target)} for target in targets for form in forms]
+    passed = passage.whole(_observation(hasMember=members, partOf={"reference": "https://epr.example/fhir"}))
+    assert b"example" not in passed.bytes
+
+
+def test_what_a_source_calls_the_patient_never_leaves(passage):
+    named = {**OURS, "display": "MARKED"}
+    contained = passage.patient("p", name=[{"use": "old", "family": "MARKED"}], gender="male")
+    passed = passage.whole(
+        _observation(
+            subject=named,
+            performer=[named, {"reference": "#p", "display": "MARKED"}],
+            derivedFrom={"identifier": passage.number_of(passage.number), "display": "MARKED"},
+            note=[
+                {
+                    "authorReference": {
+                        "type": "Patient",
+                        "identifier": passage.number_of(passage.number),
+                        "display": "MARKED",
+                    }
+                }
+            ],
+            contained=[contained],
+        ),
+        {"resourceType": "Appointment", "id": "2", "participant": [{"actor": named}]},
+    )
+    patient = {"reference": f"Patient/{passage.patient_id}"}
+    released = passed.content["Observation/1"]
+    assert released["subject"] == patient
+    assert released["performer"] == [patient, patient]
+    assert released["derivedFrom"] == patient
+    assert released["note"] == [{"authorReference": patient}]
+    assert passed.content["Appointment/2"]["participant"] == [{"actor": patient}]
+    assert b"MARKED" not in passed.bytes
+    assert "contained" not in released
+
+
+def test_a_device_of_nobody_is_not_given_to_the_patient(passage):
+    assert "patient" not in passage.one({"resourceType": "Device", "id": "1"})
+
+
+@pytest.mark.parametrize(
+    ("resource", "where"),
+    [
+        ({"resourceType": "DocumentReference", "content": [{"attachment": {"url": "URL", "title": "t"}}]}, ("content", 0, "attachment")),
+        ({"resourceType": "DiagnosticReport", "presentedForm": [{"url": "URL", "title": "t"}]}, ("presentedForm", 0)),
+        ({"resourceType": "Practitioner", "photo": [{"url": "URL", "title": "t"}]}, ("photo", 0)),
+        ({"resourceType": "Observation", "contained": [{"resourceType": "DiagnosticReport", "id": "c", "presentedForm": [{"url": "URL", "title": "t"}]}]}, ("contained", 0, "presentedForm", 0)),
+    ],
+)  # fmt: skip
+def test_attachments_are_fetched_through_the_broker_or_not_at_all(passage, resource, where):
+    def attachment_for(url):
+        sent = json.loads(json.dumps({**resource, "id": "1", "subject": OURS}).replace("URL", url))
+        node = passage.one(sent)
+        for step in where:
+            node = node[step]
+        return node
+
+    for url in ("Binary/5", "https://epr.example/fhir/Binary/5"):
+        assert _home_of(passage, attachment_for(url)["url"]) == ("Binary", Home("S-epr", "5"))
+    for url in ("https://elsewhere.example/letter.pdf", "file:///etc/passwd", "urn:uuid:1"):
+        assert attachment_for(url) == {"title": "t"}
+
+
+# --- where they are
+
+
+HOME = {"resourceType": "Location", "id": "home", "physicalType": {"coding": [{"code": "ho"}]}, "name": "MARKED"}
+HOME_BY_TYPE = {"resourceType": "Location", "id": "home", "type": [{"coding": [{"code": "PTRES"}]}], "name": "MARKED"}
+WARD = {"resourceType": "Location", "id": "ward", "name": "Ward 7"}
+
+
+def _encounter(class_, **more):
+    return {
+        "resourceType": "Encounter",
+        "id": "1",
+        "subject": OURS,
+        "class": {"code": class_},
+        "status": "finished",
+        **more,
+    }
+
+
+@pytest.mark.parametrize("hiding", [Hiding.HOME, Hiding.PLACES])
+def test_where_the_patient_lives_does_not_show(passage, hiding):
+    at_home = {"reference": "Location/home", "display": "MARKED"}
+    passed = passage.whole(
+        HOME,
+        _encounter("AMB", location=[{"location": at_home, "status": "completed"}]),
+        {**_encounter("HH", location=[{"location": {"display": "MARKED"}}]), "id": "2"},
+        {
+            **_encounter("HH", contained=[{**WARD, "name": "MARKED"}], location=[{"location": {"reference": "#ward"}}]),
+            "id": "3",
+        },
+        _observation("4", contained=[HOME_BY_TYPE], device={"reference": "#home", "display": "MARKED"}, status="final"),
+        {"resourceType": "Procedure", "id": "5", "subject": OURS, "location": at_home, "status": "completed"},
+        {
+            "resourceType": "RelatedPerson",
+            "id": "6",
+            "patient": OURS,
+            "address": [{"text": "MARKED"}],
+            "telecom": [{"value": "MARKED"}],
+        },
+        _observation("7", contained=[{"resourceType": "RelatedPerson", "id": "r", "telecom": [{"value": "MARKED"}]}]),
+        hiding=hiding,
+    )
+    assert set(passed.content) == {f"Encounter/{n}" for n in "123"} | {
+        "Observation/4",
+        "Procedure/5",
+        "RelatedPerson/6",
+        "Observation/7",
+    }
+    assert b"MARKED" not in passed.bytes
+    assert b"#home" not in passed.bytes
+    assert passed.content["Procedure/5"]["status"] == "completed"
+
+
+def test_home_shows_where_nothing_is_hidden_and_a_ward_where_only_the_home_is(passage):
+    visit = _encounter("AMB", location=[{"location": {"reference": "Location/ward", "display": "Ward 7"}}])
+    assert b"MARKED" in passage.whole(HOME).bytes
+    passed = passage.whole(WARD, visit, hiding=Hiding.HOME)
+    assert passed.bytes.count(b"Ward 7") == 2
+
+
+def test_where_and_by_whom_the_patient_is_seen_does_not_show(passage):
+    doctor = {"reference": "Practitioner/d", "display": "MARKED"}
+    clinic = {"reference": "Organization/o", "display": "MARKED", "_display": {"id": "x"}}
+    passed = passage.whole(
+        {"resourceType": "Practitioner", "id": "d", "name": [{"text": "MARKED"}]},
+        {"resourceType": "Organization", "id": "o", "name": "MARKED"},
+        {"resourceType": "CareTeam", "id": "t", "subject": OURS, "name": "MARKED"},
+        WARD | {"name": "MARKED"},
+        _encounter(
+            "IMP",
+            serviceProvider=clinic,
+            participant=[{"individual": doctor, "type": [{"text": "kept"}]}],
+            location=[{"location": {"reference": "Location/ward", "display": "MARKED"}}],
+            identifier=[{"system": "MARKED", "value": "MARKED"}],
+        ),
+        _observation(
+            "2",
+            performer=[{"display": "MARKED"}, {"reference": "#d", "display": "MARKED"}, {"type": "Organization", "display": "MARKED"}],
+            encounter={"reference": "Encounter/1", "display": "MARKED"},
+            note=[{"authorString": "MARKED", "text": "kept"}],
+            contained=[{"resourceType": "Practitioner", "id": "d", "name": [{"text": "MARKED"}]}, {"resourceType": "Medication", "id": "m"}],
+        ),
+        hiding=Hiding.PLACES,
+    )  # fmt: skip
+    assert set(passed.content) == {"Encounter/1", "Observation/2"}
+    assert b"MARKED" not in passed.bytes
+    assert b"S-epr" not in passed.bytes
+    released = passed.content["Observation/2"]
+    assert released["contained"] == [{"resourceType": "Medication", "id": "m"}]
+    assert released["note"] == [{"text": "kept"}]
+    assert released["encounter"]["reference"].startswith("Encounter/")
+    assert "performer" not in released
+    assert "tag" not in released["meta"]
+
+
+def test_entries_leave_in_an_order_that_does_not_depend_on_arrival(passage):
+    resources = [_observation(str(n)) for n in range(6)] + [_encounter("AMB")]
+    one = passage.whole(*resources)
+    other = passage.whole(*reversed(resources))
+    assert [entry.id for entry in one.entries] == [entry.id for entry in other.entries]
+    assert one.bytes == other.bytes
+
+
+def test_numbers_leave_as_they_came(passage):
+    passed = passage.whole(
+        b'{"resourceType":"Observation","id":"1","subject":{"reference":"Patient/ours"},"valueQuantity":{"value":0.010}}'
+    )
+    assert b'"value":0.010}' in passed.bytes
+
+
+def test_an_emptied_element_leaves_no_trace(passage):
+    passed = passage.one(
+        _observation(performer=[{"reference": "Patient/other"}], related=[{"target": {"reference": "Patient/other"}}])
+    )
+    assert "performer" not in passed
+    assert "related" not in passed
