@@ -88,6 +88,9 @@ _CODES: Final = frozenset(
 """http://hl7.org/fhir/R4/valueset-issue-type.html: only these are repeated: any other is the source's own."""
 _PARTIAL: Final = frozenset({"incomplete", "timeout", "throttled", "too-costly"})
 
+_ANSWERS: Final = frozenset({"searchset", "batch-response", "collection", ""})
+"""Types of Bundle that can be an answer; some servers give `$everything` as a collection, some say nothing."""
+
 _FINDINGS: Final = {finding: rank for rank, finding in enumerate(Finding)}
 
 
@@ -148,7 +151,7 @@ def open_bundle(body: bytes) -> _Bundle:
 
 
 def _be_bundle(bundle: _Bundle) -> None:
-    if bundle.resource_type != "Bundle":
+    if bundle.resource_type != "Bundle" or bundle.type not in _ANSWERS:
         raise SourceMalformed("its answer is not a FHIR Bundle in JSON")
 
 
@@ -181,12 +184,14 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def open_page(body: bytes, arrival: Arrival, *, all_count: bool = False) -> Page:
+def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_count: bool = False) -> Page:
     """Open one page of a search.
 
     Args:
         body: of the answer.
         arrival: what its hits are.
+        kind: the type that was searched for: hits of another one are handed on too, but then the search was not the
+            one that was asked for, and the page is TRUNCATED. None for `$everything`.
         all_count: every entry counts towards `total`, whatever its mode, as in `$everything`.
 
     Raises:
@@ -203,7 +208,7 @@ def open_page(body: bytes, arrival: Arrival, *, all_count: bool = False) -> Page
     suspicious = b"OperationOutcome" in body
     resources = page.resources
     urls = page.urls
-    matches = empty = 0
+    matches = empty = strange = 0
     for entry in bundle.entry or ():
         mode = entry.search.mode if entry.search else ""
         resource = entry.resource
@@ -216,12 +221,16 @@ def open_page(body: bytes, arrival: Arrival, *, all_count: bool = False) -> Page
             matches += 1
             if full_url:
                 urls.add(full_url)
+        if kind is not None and not included and resource is not _NOTHING and head_of(resource).resource_type != kind:
+            strange += 1
         if resource is _NOTHING:
             empty += 1
         else:
             resources.append(Resource(resource, Arrival.INCLUDED if included else arrival, full_url))
     if empty:
         _tell(page, Finding.TRUNCATED, f"{empty} entries without a readable resource")
+    if strange:
+        _tell(page, Finding.TRUNCATED, f"{strange} hits that are not what was searched for")
     page.matches = matches
     page.total = bundle.total
     page.next = next((link.url for link in bundle.link or () if link.relation == "next"), None)

@@ -195,8 +195,8 @@ class Lookup:
             outcome = Outcome(finding, (f"status {status}",) if status else ())
             if finding is Finding.ANSWERED:
                 try:
-                    page = open_page(body, Arrival.RECORD)
-                    outcome = await self._searcher.walk(page, Arrival.RECORD, give)
+                    page = open_page(body, Arrival.RECORD, kind=query.type)
+                    outcome = await self._searcher.walk(page, Arrival.RECORD, give, kind=query.type)
                 except AdapterError as error:
                     outcome = Outcome.of(error)
             ledger.settle({query.type}, outcome)

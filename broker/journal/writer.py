@@ -185,9 +185,10 @@ class Writer:
             for write in void:
                 write.fate = Fate.VOID
         self._segment.stop_writing()
-        _log.error("journal.unavailable reason=%s: nothing can be released until it can be written again", reason)
+        # Whoever waits hears first: a log that can't be written either must not keep them.
         self._tell(_settle, void)
         self._tell(self._changed, False)  # noqa: FBT003 the loop's callbacks take no keywords
+        _log.error("journal.unavailable reason=%s: nothing can be released until it can be written again", reason)
 
     def _go_on(self) -> None:
         """Begin the next segment of the chain after its last durable record. If that fails too, it is tried again."""

@@ -29,11 +29,11 @@ async def look_up(request: web.Request) -> web.StreamResponse:
         form = preferred(request.headers.getall(hdrs.ACCEPT, []), (_JSON, _NDJSON))
         query = await _query(request)
         must_be_about(caller, query)
+        streaming = form == _NDJSON
+        lookup = request.app[LOOKUPS].begin(caller, query, streaming=streaming)
     except BrokerError as error:
         await refused(request, caller, error)
         raise
-    streaming = form == _NDJSON
-    lookup = request.app[LOOKUPS].begin(caller, query, streaming=streaming)
     request[LOOKUP_ID] = lookup.lookup_id
     delivery = _Delivery(request, lookup)
     try:

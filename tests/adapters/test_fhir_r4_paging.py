@@ -286,3 +286,19 @@ async def test_the_bytes_of_all_searches_are_counted_together(start, connect, fh
     assert got.findings["Encounter"] == "truncated"
     assert got.findings["Condition"] == "answered"
     assert "more than 100,000 bytes" in got.notes
+
+
+async def test_hits_of_another_type_are_not_an_answer_to_what_was_searched_for(start, connect, fhir, many):
+    server = await start(*many)
+    stranger = fhir.record("Encounter", "strange")
+    server.overrides["POST /Condition/_search"] = fhir.answering(page(server, stranger))
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "truncated"
+    assert "1 hits that are not what was searched for" in got.notes
+
+
+async def test_a_history_is_not_an_answer_to_a_search(start, connect, fhir, many):
+    server = await start(*many)
+    server.overrides["POST /Condition/_search"] = fhir.answering({"resourceType": "Bundle", "type": "history"})
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "malformed"

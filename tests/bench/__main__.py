@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 
@@ -10,6 +11,9 @@ from tests.bench.cost import measure as measure_cost
 from tests.bench.failing import measure as measure_failing
 from tests.bench.load import Wrong
 from tests.bench.world import cores, world
+
+_LONGEST = 600
+"""Seconds after which a run is given up."""
 
 
 def main() -> int:
@@ -23,6 +27,9 @@ def main() -> int:
     quick = arguments.quick
     core, load_core = cores()
     os.sched_setaffinity(0, {load_core})
+    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.alarm(_LONGEST)
     began = time.monotonic()
     say(f"what is measured runs on core {core}, load and sources on core {load_core}; all on loopback")
     if core == load_core:
@@ -38,6 +45,11 @@ def main() -> int:
     say("")
     say(f"{time.monotonic() - began:.0f} s")
     return 0
+
+
+def _stop(number: int, _: object) -> None:
+    """End in order, with every process that was started."""
+    raise SystemExit(f"stopped: {'it took too long' if number == signal.SIGALRM else 'asked to'}")
 
 
 def say(line: str) -> None:

@@ -301,7 +301,7 @@ def rendered(node, links, *, bare=False):
     if node.kind == "AllergyIntolerance":
         data |= {"criticality": "high", "reaction": [{"manifestation": [{"text": "rash"}]}]}
     if bare:
-        return data
+        return dict(sorted(data.items()))
     data["identifier"] = [{"system": "urn:ids", "value": f"{node.mark}id"}]
     data["comment"] = node.mark
     if LABELS[node.label]:
@@ -322,7 +322,7 @@ def rendered(node, links, *, bare=False):
             data.setdefault(link.element, []).extend(value)
         else:
             data[link.element] = value
-    return data
+    return dict(sorted(data.items()))  # the order of elements is the source's, and tells nothing
 
 
 def records(nodes, links, tables):
