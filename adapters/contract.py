@@ -162,8 +162,10 @@ class Unread:
 class Adapter(Protocol):
     """How one source answers. Both methods raise a leaf of `adapters.errors` when the source fails as a whole."""
 
-    def fetch(self, request: SourceRequest) -> AsyncIterator[Resource | Learned]:
+    def fetch(self, request: SourceRequest) -> AsyncIterator[Resource | Sequence[Resource] | Learned]:
         """Yield everything that the source holds of this patient in the types wanted, context first.
+
+        Resources are yielded one by one, or together as they came (a page at a time costs less).
 
         Every wanted type is reported by a `Learned` once nothing more of it will come; a type without one, when the
         iterator ends or is closed early, counts as not answered. Raises `PatientNotFound` where the source answers that

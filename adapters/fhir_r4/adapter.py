@@ -33,7 +33,7 @@ class FhirR4Adapter:
         self._statements = Statements(self._channel)
         self._memory = Memory()
 
-    def fetch(self, request: SourceRequest) -> AsyncIterator[Resource | Learned]:
+    def fetch(self, request: SourceRequest) -> AsyncIterator[Resource | Sequence[Resource] | Learned]:
         """Find every local record of the identity set, and yield what they hold."""
         exchange = self._exchange(request)
         lookup = Lookup(

@@ -1,6 +1,6 @@
 """What is still awaited of each type: reported once nothing more of it will come."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import reduce
 from operator import or_
@@ -20,7 +20,7 @@ class Ledger:
         give: takes the reports.
     """
 
-    def __init__(self, records: int, overall: Outcome, give: Callable[[Iterable[Learned]], None]) -> None:
+    def __init__(self, records: int, overall: Outcome, give: Callable[[Learned], None]) -> None:
         self._records = records
         self._overall = overall
         self._give = give
@@ -46,4 +46,4 @@ class Ledger:
             self._report(types, self._overall | outcome)
 
     def _report(self, types: AbstractSet[str], outcome: Outcome) -> None:
-        self._give([Learned(frozenset(types), outcome.finding, outcome.notes, outcome.retry_after)])
+        self._give(Learned(frozenset(types), outcome.finding, outcome.notes, outcome.retry_after))

@@ -30,7 +30,7 @@ _LOCAL_RECORDS: Final = 10
 _IN_VAIN: Final = frozenset({Finding.TIMED_OUT, Finding.FAILED, Finding.MALFORMED})
 """After these another approach may do better; a server that is busy or refuses us would not."""
 
-Give = Callable[[Iterable[Resource | Learned]], None]
+Give = Callable[[Sequence[Resource] | Learned], None]
 
 
 class _Identifier(msgspec.Struct, gc=False):
@@ -99,8 +99,7 @@ class Lookup:
         """The ids of the local records, and how well the search for them went; None if there is nothing to fetch."""
         hits: list[Resource] = []
 
-        def keep(resources: Iterable[Resource]) -> None:
-            resources = list(resources)
+        def keep(resources: Sequence[Resource]) -> None:
             hits.extend(resources)
             give(resources)
 
@@ -112,7 +111,7 @@ class Lookup:
         if not patients:
             if outcome.finding is Finding.ANSWERED:
                 raise PatientNotFound
-            give([Learned(self._request.types, outcome.finding, outcome.notes, outcome.retry_after)])
+            give(Learned(self._request.types, outcome.finding, outcome.notes, outcome.retry_after))
             return None
         ids = list(dict.fromkeys(i for hit in patients if (i := _local_id(hit, frozenset(numbers))) is not None))
         usable = [i for i in ids if FHIR_ID.fullmatch(i)]

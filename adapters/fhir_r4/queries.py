@@ -6,8 +6,7 @@ messages, and drops warnings. Only the parameters that its builder makes are tak
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fhirpy import AsyncFHIRClient
 
@@ -57,15 +56,20 @@ class Query:
     form: str
 
 
+_WHOM = "WHOM"
+"""Stands in a search that is built once for whom it is made for."""
+
+
 class Queries:
-    """Builds the searches for one server."""
+    """Builds the searches for one server, each kind of them once: they differ in whom they are for."""
 
     def __init__(self, base_url: str) -> None:
         self._client = AsyncFHIRClient(base_url)
+        self._built: dict[tuple[str, str, bool], str] = {}
 
     def patients(self, numbers: Iterable[str]) -> Query:
         """Every local record that has one of these NHS numbers."""
-        return self._search("Patient", identifier=",".join(f"{NHS_NUMBER_SYSTEM}|{number}" for number in numbers))
+        return self._for("Patient", "identifier", ",".join(f"{NHS_NUMBER_SYSTEM}|{number}" for number in numbers))
 
     def record(self, resource_type: str, parameter: str, local_id: str, includes: frozenset[str]) -> Query:
         """Everything of one type in one local record.
@@ -78,13 +82,17 @@ class Queries:
         """
         reference = local_id if parameter == "patient" else f"Patient/{local_id}"
         medication = f"{resource_type}:medication"
-        include = {"_include": medication} if medication in includes else {}
-        return self._search(resource_type, **{parameter: reference}, **include)
+        return self._for(resource_type, parameter, reference, medication=medication in includes)
 
     def by_id(self, resource_type: str, ids: Sequence[str]) -> Query:
         """The resources of one type with these ids."""
-        return self._search(resource_type, _id=",".join(ids))
+        return self._for(resource_type, "_id", ",".join(ids))
 
-    def _search(self, resource_type: str, **parameters: Any) -> Query:
-        search = self._client.resources(resource_type).search(**parameters, _count=COUNT)
-        return Query(resource_type, urlencode(search.params, doseq=True))
+    def _for(self, resource_type: str, parameter: str, whom: str, *, medication: bool = False) -> Query:
+        kind = (resource_type, parameter, medication)
+        form = self._built.get(kind)
+        if form is None:
+            include = {"_include": f"{resource_type}:medication"} if medication else {}
+            search = self._client.resources(resource_type).search(**{parameter: _WHOM}, **include, _count=COUNT)
+            form = self._built[kind] = urlencode(search.params, doseq=True)
+        return Query(resource_type, form.replace(_WHOM, quote(whom, safe=""), 1))

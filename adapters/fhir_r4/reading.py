@@ -17,7 +17,7 @@ from adapters.transport import Exchange
 
 __all__ = ["Reading"]
 
-Give = Callable[[Iterable[Resource | Unread]], None]
+Give = Callable[[Resource | Unread], None]
 
 _NO_SUCH_THING: Final = frozenset({404, 410})
 
@@ -51,7 +51,7 @@ class Reading:
             if _is_reference(reference):
                 wanted.append(reference)
             else:
-                give([Unread(reference, Finding.MALFORMED)])
+                give(Unread(reference, Finding.MALFORMED))
         if not wanted:
             return
         now = asyncio.get_running_loop().time()
@@ -85,7 +85,7 @@ class Reading:
         if len(entries) != len(references):
             raise SourceMalformed("its batch-response does not match the batch")
         for reference, entry in zip(references, entries, strict=True):
-            give([_answer(reference, entry.status, Resource(entry.resource, full_url=entry.full_url))])
+            give(_answer(reference, entry.status, Resource(entry.resource, full_url=entry.full_url)))
         return True
 
     async def _search(self, name: str, ids: Sequence[str], give: Give) -> None:
@@ -98,18 +98,19 @@ class Reading:
                 reference = f"{head.resource_type}/{head.id}"
                 if reference in missing:
                     missing.remove(reference)
-                    give([resource])
+                    give(resource)
 
         outcome = await self._searcher.search(self._queries.by_id(name, ids), Arrival.RECORD, sift)
-        give([Unread(reference, outcome.finding) for reference in sorted(missing)])
+        for reference in sorted(missing):
+            give(Unread(reference, outcome.finding))
 
     async def _one(self, reference: str, give: Give) -> None:
         try:
             answer = await self._exchange.get(f"/{reference}")
         except AdapterError as error:
-            give([Unread(reference, error.finding)])
+            give(Unread(reference, error.finding))
             return
-        give([_answer(reference, answer.status, Resource(answer.body))])
+        give(_answer(reference, answer.status, Resource(answer.body)))
 
 
 def _answer(reference: str, status: int, resource: Resource) -> Resource | Unread:

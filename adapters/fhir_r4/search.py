@@ -1,6 +1,6 @@
 """One search, from its first page to its last, followed safely and completely."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.contract import Arrival, Resource, Source
@@ -19,7 +19,7 @@ REFUSALS = frozenset({404, 405, 501})
 _REFUSED_FORMS = REFUSALS | {415}
 _FORM = "application/x-www-form-urlencoded"
 
-Give = Callable[[Iterable[Resource]], None]
+Give = Callable[[Sequence[Resource]], None]
 
 
 @dataclass(frozen=True, slots=True)

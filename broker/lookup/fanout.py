@@ -65,10 +65,12 @@ async def ask(adapter: Adapter, request: SourceRequest) -> Answer:
     try:
         async with asyncio.timeout_at(request.deadline), aclosing(adapter.fetch(request)) as arriving:  # type: ignore[type-var]
             async for arrived in arriving:
-                if isinstance(arrived, Resource):
+                if isinstance(arrived, Learned):
+                    answer.learn(arrived)
+                elif isinstance(arrived, Resource):
                     answer.resources.append(arrived)
                 else:
-                    answer.learn(arrived)
+                    answer.resources.extend(arrived)
     except PatientNotFound:
         answer.not_found = True
     except AdapterError as error:

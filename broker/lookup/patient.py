@@ -16,7 +16,8 @@ __all__ = ["from_own_organisation", "one_patient"]
 _BROKER = "urn:care-record-broker:source:broker"
 _NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 _WHERE = ("address", "telecom", "contact")
-_FROM_OWN = ("gender", "deceasedBoolean", "deceasedDateTime", "address", "telecom")
+_SAID_ONCE = ("gender", "deceasedBoolean", "deceasedDateTime")
+_SAID_OFTEN = ("name", "address", "telecom")
 
 
 def one_patient(
@@ -50,15 +51,13 @@ def one_patient(
 
 def from_own_organisation(patient: Mapping[str, Any]) -> dict[str, Any]:
     """What the reader's own organisation's Patient may add: the current name, and how to reach them."""
-    known = {element: patient[element] for element in _FROM_OWN if element in patient}
-    for element in ("name", "address", "telecom"):
-        current = [_plain(one) for one in patient.get(element) or () if isinstance(one, dict) and _is_current(one)]
-        if element == "name":
-            current = current[:1]
+    known: dict[str, Any] = {one: patient[one] for one in _SAID_ONCE if isinstance(patient.get(one), str | bool)}
+    for element in _SAID_OFTEN:
+        said = patient.get(element)
+        entries = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
+        current = [plain for one in entries if _is_current(one) and (plain := _plain(one))]
         if current:
-            known[element] = current
-        else:
-            known.pop(element, None)
+            known[element] = current[:1] if element == "name" else current
     return known
 
 
@@ -69,4 +68,11 @@ def _is_current(one: Mapping[str, Any]) -> bool:
 
 
 def _plain(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in one.items() if key not in ("extension", "id", "period")}
+    """Words and numbers alone: no extension, no reference, nothing that would have to be judged first."""
+    return {key: value for key, value in one.items() if key != "id" and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, str | int)

@@ -29,9 +29,9 @@ from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask, Permission, Plan, make_plan, permit
 from broker.lookup.release import Hiding
-from broker.lookup.rows import in_order, is_complete, nothing_answered, require_met
+from broker.lookup.rows import FAILED, in_order, is_complete, nothing_answered, require_met
 from broker.lookup.sources import Sources
-from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Summary
+from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Status, Summary
 from broker.objections import ObjectionIndex
 from broker.registry import Registry
 from policies import Policies
@@ -291,7 +291,7 @@ class Story:
         if error is not None:
             raise error
         known = None if plan.objection else person.patient
-        origin = next((part.patient for part in parts if part.row.source == plan.origin), None)
+        origin = next((part.patient for part in parts if part.row.source == plan.origin and _gave(part.row)), None)
         if known is None and origin is not None:
             known = from_own_organisation(origin)
         if "demographics" in permission.not_permitted:
@@ -398,3 +398,9 @@ class Story:
 
     def _give(self, event: Event) -> None:
         self._lookup.give(event)
+
+
+def _gave(row: Row) -> bool:
+    """Whether anything of a source counts: of one that was cut before it could be judged, not even its Patient."""
+    nothing = FAILED | {Status.NOT_PROVIDED}
+    return any(one.resources or one.status not in nothing for one in row.categories.values())

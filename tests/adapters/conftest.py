@@ -285,7 +285,10 @@ async def gather(items) -> Got:
     got = Got([], [])
     try:
         async for item in items:
-            (got.resources if isinstance(item, Resource) else got.learned).append(item)
+            if isinstance(item, list):
+                got.resources.extend(item)
+            else:
+                (got.resources if isinstance(item, Resource) else got.learned).append(item)
     except Exception as error:  # noqa: BLE001 - the test says which it must be
         got.error = error
     return got

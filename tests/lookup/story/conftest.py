@@ -136,9 +136,8 @@ class Held:
     """A disk whose syncs can be held, and can fail; it counts them."""
 
     def __init__(self):
-        self._may_go = threading.Event()
-        self._may_go.set()
-        self._waiting = threading.Event()
+        self._turn = threading.Condition()
+        self._held = self._waiting = False
         self.syncs = 0
         self.fails: Callable[[int], bool] = lambda _: False
 
@@ -146,15 +145,17 @@ class Held:
         return Disk(sync=self._sync)
 
     def hold(self):
-        self._waiting.clear()
-        self._may_go.clear()
+        with self._turn:
+            self._held = True
 
     def let_go(self):
-        self._may_go.set()
+        with self._turn:
+            self._held = False
+            self._turn.notify_all()
 
     async def is_waiting(self):
         """Until something waits to become durable, and the loop has done all that it can do meanwhile."""
-        while not self._waiting.is_set():
+        while not self._waiting:
             await asyncio.sleep(0.001)
         await settled()
 
@@ -162,8 +163,11 @@ class Held:
         self.syncs += 1
         if self.fails(self.syncs):
             raise OSError(5, "the disk is broken")
-        self._waiting.set()
-        self._may_go.wait()
+        with self._turn:
+            while self._held:
+                self._waiting = True
+                self._turn.wait()
+            self._waiting = False
 
 
 async def settled():

@@ -364,7 +364,6 @@ async def test_a_caller_who_goes_away_ends_it_wherever_it_is_with_one_outcome(wo
 
 @given(stage=st.sampled_from(STAGES), ticks=st.integers(0, 40), gone=st.sampled_from(["abandon", "close", "both"]))
 async def test_there_is_one_outcome_for_every_intent_whenever_it_is_cut(worlds, give, stage, ticks, gone):
-    print("EX", stage, ticks, gone, flush=True)
     async with worlds() as world:
         lookup = await Stage(world, give, stage).begin()
         for _ in range(ticks):
