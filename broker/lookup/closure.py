@@ -59,7 +59,8 @@ class Closure:
             source = (item.type, item.id)
             if item.type in types or item.type in self._tables.supporting:
                 # Whatever is shown may have to lose what it says of something.
-                ways[source] = [target for node in objects_of(item.data) for target in self._targets(node)]
+                told = (target for node in objects_of(item.data) for target in self._targets(node))
+                ways.setdefault(source, []).extend(told)
             for target, edge in self._edges_of(item.data):
                 if edge in _FOLLOWS:
                     ways.setdefault(source, []).append(target)

@@ -1,17 +1,17 @@
 """What merging needs of a released resource, taken before its dicts are freed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from policies.values import Coding
 
 __all__ = ["RECORDED", "Fact", "fact_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One recorded allergy, medication, condition, immunisation or procedure.
 
     Attributes:
@@ -161,6 +161,8 @@ def _first(value: Any) -> Mapping[str, Any]:
 
 def _codes(concept: Any) -> frozenset[Coding]:
     codings = concept.get("coding") if isinstance(concept, dict) else None
+    if not codings:
+        return _NONE
     return frozenset(
         (coding["system"], coding["code"])
         for coding in (codings if isinstance(codings, list) else ())
@@ -168,8 +170,13 @@ def _codes(concept: Any) -> frozenset[Coding]:
     )
 
 
+_NONE: frozenset[Coding] = frozenset()
+
+
 def _key(concept: Any) -> str | None:
     """A concept as something to compare: its first code, else its words."""
+    if concept is None:
+        return None
     codes = sorted(_codes(concept))
     if codes:
         return "|".join(codes[0])
@@ -207,7 +214,9 @@ def _day(value: Any) -> str | None:
 
 def _statuses(data: Mapping[str, Any], element: str) -> set[str]:
     """The codes of a status element: its own, and what a source may have translated it to."""
-    codings = _first(data.get(element)).get("coding")
+    if element not in data:
+        return set()
+    codings = _first(data[element]).get("coding")
     listed = codings if isinstance(codings, list) else [codings]
     return {one["code"] for one in listed if isinstance(one, dict) and isinstance(one.get("code"), str)}
 

@@ -125,11 +125,14 @@ def release(
         rewriter.rewrite(item)
         data["id"] = new
         meta = data.get("meta")
-        kept_meta = {k: v for k, v in meta.items() if k in _META} if isinstance(meta, dict) else {}
-        kept_meta["source"] = meta_source
+        if meta.__class__ is not dict:
+            meta = {}
+        elif not meta.keys() <= _META:
+            meta = {k: v for k, v in meta.items() if k in _META}
+        meta["source"] = meta_source
         if tag:
-            kept_meta["tag"] = tag
-        data["meta"] = kept_meta
+            meta["tag"] = tag
+        data["meta"] = meta
         rank = ranks.get(one.categories)
         if rank is None:
             rank = ranks[one.categories] = min((order[name] for name in one.categories), default=len(order))

@@ -62,6 +62,9 @@ def worst(statuses: Iterable[Status]) -> Status:
     return min(statuses, key=_ORDER.__getitem__)
 
 
+_ALL_ANSWERED: frozenset[Finding | None] = frozenset({Finding.ANSWERED})
+
+
 def category_row(
     types: Collection[str],
     findings: Mapping[str, Finding | None],
@@ -81,8 +84,10 @@ def category_row(
         withheld: something of it is held back, for a reason that this reader may know.
         cut: what a type that was not answered takes.
     """
+    learned = {findings.get(one) for one in types}
+    if learned == _ALL_ANSWERED and not unusable and not withheld:
+        return CategoryRow(status=Status.ANSWERED if resources else Status.NO_RECORD_FOUND, resources=resources)
     parts: set[Status] = set()
-    learned = [findings.get(one) for one in types]
     for finding in learned:
         if finding is None:
             parts.add(cut)
@@ -94,7 +99,7 @@ def category_row(
         parts.add(Status.WITHHELD)
     if resources:
         parts.add(Status.ANSWERED)
-    elif all(finding is Finding.NOT_PROVIDED for finding in learned):
+    elif learned == {Finding.NOT_PROVIDED}:
         parts.add(Status.NOT_PROVIDED)
     else:
         parts.add(Status.NO_RECORD_FOUND)

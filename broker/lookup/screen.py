@@ -121,7 +121,7 @@ def screen(guarded: Guarded, tables: Tables, scope: Scope, see: See, *, final: b
 
 
 _Kind = tuple[str, frozenset[str], frozenset[str]]
-"""Home category (or none), every category, labels: all that a decision of sight depends on."""
+"""FHIR type (`""` for one without a home), every category, labels: all that a decision of sight depends on."""
 
 
 class _Kinds:
@@ -132,7 +132,7 @@ class _Kinds:
         self._asked = frozenset(scope.asked)
         unlabelled = tables.labels_of(())
         self._usual: dict[str, _Kind] = {
-            type_: (home, frozenset({home}), unlabelled) for type_, home in tables.home.items()
+            type_: (type_, frozenset({home}), unlabelled) for type_, home in tables.home.items()
         }
         self._none: _Kind = ("", frozenset(), unlabelled)
         self._seen: set[_Kind] = set()
@@ -140,21 +140,21 @@ class _Kinds:
     def of(self, item: Item) -> _Kind:
         """The kind of one resource."""
         kind = self._usual.get(item.type, self._none)
-        home, names, labels = kind
+        type_, names, labels = kind
         meta = item.data.get("meta")
         if (meta.__class__ is dict and "security" in meta) or "securityLabel" in item.data:
             labels = self._tables.labels_of([*item.security, *_security_labels(item.data)])
-            if not home:
+            if not type_:
                 # What belongs to nobody is labelled for whatever it is shown with.
                 names = self._asked
-        if home:
+        if type_:
             profiles = meta.get("profile") if meta.__class__ is dict else None
             stated = [one for one in profiles if one.__class__ is str] if profiles.__class__ is list else ()
-            added = self._tables.added(item.type, item.codes, stated)
+            added = self._tables.added(type_, item.codes, stated)
             if added:
                 names |= added
         if names is not kind[1] or labels is not kind[2]:
-            kind = (home, names, labels)
+            kind = (type_, names, labels)
         self._seen.add(kind)
         return kind
 
@@ -175,22 +175,23 @@ class _Verdict:
 
     def __init__(
         self,
-        home: str,
+        type_: str,
         names: frozenset[str],
         labels: frozenset[str],
         sights: Mapping[tuple[str, frozenset[str]], Sight | None],
         tables: Tables,
         scope: Scope,
     ) -> None:
+        home = tables.home.get(type_)
         seen = {name: sights[name, labels] for name in names}
+        # Under an added category stands only what asking for it alone would fetch.
+        shown = [
+            name for name in tables.categories if name == home or (name in names and type_ in tables.types_of(name))
+        ]
         self.labelled = Sight.WITHHOLD in seen.values()
         self.barred = None in seen.values()
-        self.known = {name for name, sight in seen.items() if sight is not None} if home else set()
-        self.counted = tuple(
-            name
-            for name in tables.categories
-            if name in names and name in scope.asked and (name == home or name in scope.offered)
-        )
+        self.known = {name for name in shown if seen[name] is not None}
+        self.counted = tuple(name for name in shown if name in scope.asked and (name == home or name in scope.offered))
 
 
 def _supporters(kept: Iterable[Kept], supporting: Mapping[Target, Item], guarded: Guarded) -> list[Kept]:

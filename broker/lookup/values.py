@@ -112,7 +112,7 @@ class Row:
         }
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One released resource.
 
     Attributes:

@@ -402,6 +402,21 @@ async def test_an_entry_that_leads_to_what_was_not_asked_for_is_judged_as_well(j
     assert b"pcr" not in seen.bytes
 
 
+async def test_only_what_may_decide_on_something_asked_for_is_read(judging):
+    record = [
+        make("DiagnosticReport", "rep", result=[ref("Observation/far")], encounter=ref("Encounter/lost")),
+        make("Procedure", "op", report=[ref("DiagnosticReport/rep")], code=ASTHMA),
+        make("AllergyIntolerance", "a", code=ASTHMA, encounter=ref("Encounter/e")),
+        visit("e", location=[{"location": ref("Location/ward")}]),
+        make("Appointment", "app", participant=[{"actor": ref("HealthcareService/h"), "status": "accepted"}]),
+        visit("f", appointment=[ref("Appointment/app")]),
+    ]
+    assert (await judging.judge(record, asked=["allergies"])).reads == [["Location/ward"]]
+    assert (await judging.judge(record, asked=["alerts"])).reads == []
+    assert (await judging.judge(record, asked=["appointments"])).reads == [["HealthcareService/h"]]
+    assert (await judging.judge(record, asked=["results"])).reads == [["Encounter/lost", "Observation/far"]]
+
+
 CODED = {"type": ASTHMA, "context": {"practiceSetting": CARDIOLOGY}}
 
 
@@ -463,7 +478,14 @@ async def test_what_belongs_to_nobody_is_labelled_too(judging):
     assert worker.ids == {("MedicationRequest", "plain"), ("Condition", "c")}
     assert worker.statuses["medications"] == "withheld"
     assert worker.statuses["problems"] == "answered"
-    assert ("Medication", "m") in (await judging.judge(record)).ids
+    doctor = await judging.judge(record)
+    assert ("Medication", "m") in doctor.ids
+    assert doctor.row.resources == 3
+    assert {name: one.resources for name, one in doctor.row.categories.items() if one.resources} == {
+        "demographics": 1,
+        "medications": 2,
+        "problems": 1,
+    }
 
 
 async def test_what_a_label_would_say_is_judged_on_what_exclusions_leave(judging):
@@ -507,6 +529,16 @@ async def test_an_added_category_may_be_asked_for_alone(judging):
     assert both.row.resources == 2
     unoffered = await judging.judge(record, offered=["problems"])
     assert unoffered.statuses == {"problems": "answered"}
+
+
+async def test_a_category_counts_only_what_asking_for_it_alone_would_fetch(judging):
+    record = [
+        make("Condition", "low", code=DEPRESSION),
+        make("MedicationRequest", "m", medicationCodeableConcept=DEPRESSION),
+    ]
+    seen = await judging.judge(record)
+    assert len(seen.ids) == len(record)
+    assert seen.row.categories["mental-health"].resources == 1
 
 
 async def test_what_supports_is_kept_only_if_something_released_leads_to_it(judging):
