@@ -44,6 +44,12 @@ class Answer:
     retry_after: float | None = None
     elapsed: float = 0.0
 
+    def take(self, resources: Sequence[Resource]) -> None:
+        """Put down what came, if that is what it is: what is no resource must cost its source, not the lookup."""
+        if not all(isinstance(one, Resource) for one in resources):
+            raise TypeError("an adapter gives resources, and what it learned of their types")
+        self.resources.extend(resources)
+
     def learn(self, learned: Learned) -> None:
         """Put down what was learned; the worst that is said of a type holds."""
         for one in learned.types:
@@ -67,10 +73,8 @@ async def ask(adapter: Adapter, request: SourceRequest) -> Answer:
             async for arrived in arriving:
                 if isinstance(arrived, Learned):
                     answer.learn(arrived)
-                elif isinstance(arrived, Resource):
-                    answer.resources.append(arrived)
                 else:
-                    answer.resources.extend(arrived)
+                    answer.take([arrived] if isinstance(arrived, Resource) else arrived)
     except PatientNotFound:
         answer.not_found = True
     except AdapterError as error:

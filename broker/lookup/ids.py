@@ -8,6 +8,7 @@ keyed over the patient and all before it: an id taken from another patient's rep
 import binascii
 import hashlib
 import re
+import string
 from dataclasses import dataclass
 
 __all__ = ["Home", "Ids"]
@@ -75,8 +76,11 @@ class Ids:
 
 
 def _letters(digest: bytes) -> str:
-    """A digest in FHIR's alphabet. Two of 64 characters stand for others: it is compared, never read back."""
+    """A digest in small letters and digits. Several letters stand for two things: it is compared, never read back."""
     return binascii.b2a_base64(digest, newline=False).translate(_ALPHABET).decode()
 
 
-_ALPHABET = bytes.maketrans(b"+/=", b"pse")
+_ALPHABET = bytes.maketrans(
+    string.ascii_uppercase.encode() + b"+/=",
+    string.ascii_lowercase.encode() + b"pse",
+)

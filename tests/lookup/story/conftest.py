@@ -86,14 +86,16 @@ class Told:
     async def fetch(self, request):
         self.asked.append(request)
         self.began.set()
-        async for one in self._watched(self._gives(request)):
-            yield one
+        async with aclosing(self._watched(self._gives(request))) as given:
+            async for one in given:
+                yield one
 
     async def read(self, request, references):
         self.read_for.append(tuple(references))
         if self._reads is not None:
-            async for one in self._watched(self._reads(references)):
-                yield one
+            async with aclosing(self._watched(self._reads(references))) as given:
+                async for one in given:
+                    yield one
 
     async def _watched(self, giving):
         try:

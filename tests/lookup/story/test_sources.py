@@ -61,6 +61,22 @@ async def test_a_fault_of_an_adapter_costs_its_source_and_is_logged_without_cont
     assert heard.summary.restrictions.location_hidden
 
 
+async def test_resources_may_come_many_at_once(trust, give):
+    trust.add("RJZ", give.these([give.patient(), give.allergy()], [], (give.observation(),), give.answered()))
+    heard = await trust.look_up("allergies", "results")
+    assert heard.rows["RJZ-epr"].resources == 2
+
+
+@pytest.mark.parametrize("given", [{"resourceType": "Observation"}, ["x"], None, "Observation"])
+async def test_what_is_no_resource_and_no_finding_costs_the_source_that_gave_it(trust, give, given):
+    told = trust.add("RJZ", give.these(give.patient(), given, give.answered()))
+    with structlog.testing.capture_logs() as logged:
+        heard = await trust.look_up("allergies")
+    assert heard.statuses == {"RJ1-epr": "answered", "RJZ-epr": "failed"}
+    assert told.ended == ["GeneratorExit"]
+    assert len(logged) == 1
+
+
 async def test_a_fault_while_reading_costs_what_was_read_alone(trust, give):
     async def broken(_references):
         raise KeyError("Edith Okafor")

@@ -204,7 +204,7 @@ async def test_another_date_of_birth_at_every_source_that_knows_the_number_is_a_
         }
         assert world.outcome(heard)["outcome"] == "refused"
         assert world.events(heard).count("wrong-patient") == 2
-        assert "1950" not in str(world.records(heard))
+        assert "1950-" not in str(world.records(heard))
 
 
 async def test_another_date_of_birth_at_one_of_two_is_the_wrong_patient_there(world, give):
@@ -353,6 +353,7 @@ async def test_a_caller_who_goes_away_ends_it_wherever_it_is_with_one_outcome(wo
     heard = await world.hear(lookup)
     if stage == "at once":
         return  # it never began: no intent, and nothing to answer for
+    await world.journal.close()
     events = world.events(lookup)
     released = stage in {"outcome", "done"}
     assert world.outcome(lookup)["outcome"] == ("released" if released else "abandoned")
@@ -393,7 +394,8 @@ async def test_there_is_one_outcome_for_every_intent_whenever_it_is_cut(worlds, 
 async def test_closing_while_a_release_is_being_written_says_that_it_reached_nobody(world, give):
     lookup = await Stage(world, give, "outcome").begin()
     closing = asyncio.ensure_future(world.service.close())
-    await asyncio.wait([lookup.task])
+    while not lookup.task.cancelling():
+        await asyncio.sleep(0.001)
     world.held.let_go()
     await closing
     assert isinstance((await world.hear(lookup)).error, Overloaded)
@@ -527,6 +529,7 @@ async def test_closing_lets_lookups_finish_and_ends_those_that_do_not(world, giv
     await told.began.wait()
     gate.set()
     await world.service.close()
+    assert endless.task.done()
     assert (await world.hear(quick)).summary.complete
     heard = await world.hear(endless)
     assert isinstance(heard.error, Overloaded)
