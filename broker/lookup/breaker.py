@@ -46,9 +46,10 @@ class Breaker:
         if self.probing:
             raise Paused(_BASE)
 
-    def enter(self) -> None:
-        """A call is made: once the pause is over, the only one until its outcome is known."""
+    def enter(self) -> bool:
+        """A call is made. True where it is the probe: after a pause, the only call until its outcome is known."""
         self.probing = self.pauses > 0
+        return self.probing
 
     def succeeded(self) -> None:
         """The source answered: all is forgotten."""
@@ -87,20 +88,24 @@ class Breakers:
             self._breakers.setdefault(base_url, Breaker(self._now)),
         )
 
-    def enter(self, base_url: str) -> None:
-        """A call is about to be made. Raises `Paused` where either breaker is open."""
-        both = self._of(base_url)
-        for breaker in both:
-            breaker.check()
-        for breaker in both:
-            breaker.enter()
+    def enter(self, base_url: str) -> bool:
+        """A call is about to be made; whether it is a probe. Raises `Paused` where either breaker is open."""
+        host, own = self._of(base_url)
+        host.check()
+        own.check()
+        probes = (host.enter(), own.enter())
+        return any(probes)
 
-    def note(self, base_url: str, status: Status | None) -> None:
-        """What came of the call: None where it says nothing of the source (the caller left, or gave it little time)."""
+    def note(self, base_url: str, status: Status | None, *, probe: bool = True) -> None:
+        """What came of the call: None where it says nothing of the source (the caller left, or gave it little time).
+
+        A call that was no probe, such as one from before the outage, leaves the probe of another alone.
+        """
         host, own = self._of(base_url)
         if status is None:
-            host.left()
-            own.left()
+            if probe:
+                host.left()
+                own.left()
         elif status is Status.UNREACHABLE:
             host.failed()
             own.failed()

@@ -162,7 +162,8 @@ class Closure:
         if type_:
             return type_ in self._deciding
         if literal.startswith("urn:"):
-            return "type" not in reference or reference["type"] in self._deciding
+            named = reference.get("type")
+            return not isinstance(named, str) or named in self._deciding
         return not self._deciding.isdisjoint(_WORD.findall(literal))
 
     def _target_of(self, reference: Mapping[str, Any]) -> Target | None:

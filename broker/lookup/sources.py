@@ -49,7 +49,7 @@ class Sources:
         """Ask one source, and judge what it gave."""
         source = what.registered.source
         try:
-            self.breakers.enter(source.base_url)
+            probe = self.breakers.enter(source.base_url)
         except Paused as paused:
             row = failed_row(what, Status.PAUSED, None, ("paused after failures in a row",))
             return Judged(row=replace(row, retry_after_s=max(1, round(paused.retry_after)))), None
@@ -61,7 +61,7 @@ class Sources:
             whole_time = self.until >= now + what.registered.timeout
             answer = await ask(self.adapters[what.name], request)
         finally:
-            self.breakers.note(source.base_url, _said_of_source(answer, whole_time=whole_time))
+            self.breakers.note(source.base_url, _said_of_source(answer, whole_time=whole_time), probe=probe)
         return await self._judged(what, answer, request), answer
 
     async def again(self, what: Ask, answer: Answer) -> Judged:

@@ -7,7 +7,7 @@ the patient leaves, the plan before any source is asked, a part's line before th
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any, Literal
@@ -45,6 +45,8 @@ _KEPT = 0.15
 
 _SENSITIVE = "B1611"
 """National RBAC activity: Access Sensitive(S) Flagged Records."""
+
+_NOBODY_SAYS = "Name and address are left out: no identity service, and no Patient of the reader's own organisation."
 
 _Ending = Literal["released", "refused", "failed"]
 
@@ -296,6 +298,8 @@ class Story:
             known = from_own_organisation(origin)
         if "demographics" in permission.not_permitted:
             known = None
+        elif known is None and plan.origin is None and person.status is None:
+            shown = (replace(shown[0], notes=(*shown[0].notes, _NOBODY_SAYS)), *shown[1:]) if shown else shown
         ids = Ids(self._rooms.keys.id_check_key, query.nhs_number, hidden=places.hiding is Hiding.PLACES)
         entries = (
             one_patient(patient_id, query.nhs_number, query.birth_date, known, places.hiding),

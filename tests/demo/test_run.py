@@ -120,7 +120,7 @@ async def test_a_directory_that_cannot_be_written_is_one_line_that_says_so(tmp_p
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 async def test_a_lookup_that_is_interrupted_leaves_nothing_running(tmp_path, name):
     demo = await broker("demo", "--once", "--directory", str(tmp_path))
-    while not (tmp_path / "state").exists():  # noqa: ASYNC110 - another process makes it
+    while not (tmp_path / "state").exists():
         await asyncio.sleep(0.01)
     demo.send_signal(name)
     async with asyncio.timeout(20):

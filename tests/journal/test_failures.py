@@ -29,7 +29,7 @@ async def on_faulty(directory, keys, faulty):
 
 async def until(condition):
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 what is waited for is another thread's or the disk's
+        while not condition():
             await asyncio.sleep(0.005)
 
 

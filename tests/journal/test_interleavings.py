@@ -63,7 +63,7 @@ class Play:
             queue.put_nowait("fail")
         results = await asyncio.gather(*tasks, return_exceptions=True)
         self.faulty.heal()
-        while not self.journal.writable:  # noqa: ASYNC110 what is waited for is the disk's
+        while not self.journal.writable:
             await asyncio.sleep(0.001)
         await self.journal.close()
         return results

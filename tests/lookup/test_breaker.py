@@ -188,3 +188,13 @@ def test_no_history_pauses_a_source_for_longer_than_the_cap(steps):
     node.time += 60.0
     assert not node.is_open(URL)
     assert not node.is_open(BESIDE)
+
+
+def test_a_call_from_before_the_outage_that_leaves_does_not_let_a_second_probe_in(node):
+    early = node.breakers.enter(URL)
+    node.fail(Status.UNREACHABLE)
+    node.time += 100
+    assert node.breakers.enter(URL)
+    node.breakers.note(URL, None, probe=early)
+    with pytest.raises(Paused):
+        node.breakers.enter(URL)

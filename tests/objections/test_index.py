@@ -28,7 +28,7 @@ def _index(world, *, feed: str = "sqlite", **given) -> ObjectionIndex:
 
 async def _until(condition, within: float = WITHIN) -> None:
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110  what is waited for happens in a thread, or in another process
+        while not condition():
             await asyncio.sleep(0.01)
 
 

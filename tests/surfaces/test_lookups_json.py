@@ -189,7 +189,7 @@ async def test_a_caller_that_takes_nothing_is_given_up(server, sign, lookups, ma
     writer = await _post_raw(server, sign())
     await asyncio.sleep(0)
     async with asyncio.timeout(5):
-        while not lookups.lookups:  # noqa: ASYNC110 - the server begins it in its own time
+        while not lookups.lookups:
             await asyncio.sleep(0.01)
         await lookups.lookups[0].settled.wait()
     assert lookups.lookups[0].told == ["not-delivered"]
