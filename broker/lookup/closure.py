@@ -8,8 +8,9 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from broker.lookup.guard import PAUSE, Guarded, Target, prune
+from broker.lookup.guard import PAUSE, Guarded, prune
 from broker.lookup.reading import Item
+from broker.lookup.targets import Target
 from policies.tables import Tables
 from policies.values import Coding, Edge
 

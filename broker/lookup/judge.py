@@ -10,11 +10,12 @@ from adapters.contract import Identity, Resource
 from broker.lookup.facts import Fact
 from broker.lookup.fanout import Answer
 from broker.lookup.guard import Guarded, NoBirthDate, WrongPatient, guard
+from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
 from broker.lookup.pace import paced
 from broker.lookup.plan import Ask
 from broker.lookup.reading import Item, read
-from broker.lookup.release import Hiding, Origin, release
+from broker.lookup.release import Origin, release
 from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
 from broker.lookup.screen import Scope, Screened, screen
 from broker.lookup.values import CategoryRow, Entry, Row, Status

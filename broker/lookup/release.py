@@ -6,35 +6,26 @@ pass through here.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from broker.lookup.compartment import SUBJECT
 from broker.lookup.facts import RECORDED, Fact, fact_of
-from broker.lookup.guard import Target, Targets, prune
+from broker.lookup.guard import prune
+from broker.lookup.hiding import Hider, Hiding, is_home
 from broker.lookup.ids import Ids
 from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
 from broker.lookup.screen import Kept
+from broker.lookup.targets import Target, Targets
 from broker.lookup.values import Entry
 
-__all__ = ["ODS_SYSTEM", "Hiding", "Origin", "encode", "release"]
+__all__ = ["ODS_SYSTEM", "Origin", "encode", "release"]
 
 ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
 _SOURCE_URN = "urn:care-record-broker:source:"
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Hiding(StrEnum):
-    """How much of where the patient is must not show."""
-
-    NOTHING = "nothing"
-    HOME = "home"
-    """Where they live or can be reached."""
-    PLACES = "places"
-    """Also where they are seen, and by whom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +53,6 @@ _ATTACHMENTS: Mapping[str, tuple[str, ...]] = {
     "Practitioner": ("photo",),
     "RelatedPerson": ("photo",),
 }
-
-_PLACES = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "CareTeam"})
 
 
 def release(
@@ -97,9 +86,10 @@ def release(
     kept_out = out | targets.dropped
     if hiding is not Hiding.NOTHING:
         kept_out |= {
-            ("Location", one.item.id) for one in kept if one.item.type == "Location" and _is_home(one.item.data)
+            ("Location", one.item.id) for one in kept if one.item.type == "Location" and is_home(one.item.data)
         }
-    rewriter = _Rewriter(kept_out, targets, origin, ids, patient_id, hiding)
+    hider = None if hiding is Hiding.NOTHING else Hider(targets, hiding)
+    rewriter = _Rewriter(kept_out, targets, origin.source, ids, patient_id)
     meta_source = _SOURCE_URN + origin.label
     tag = [] if origin.organisation is None else [{"system": ODS_SYSTEM, "code": origin.organisation}]
     entries: list[Entry] = []
@@ -114,7 +104,7 @@ def release(
     for one in kept:
         yield
         item = one.item
-        if hiding is not Hiding.NOTHING and not rewriter.hide(item):
+        if hider is not None and not hider.hide(item):
             continue
         data = item.data
         new = rewriter.id_of(item.id)
@@ -154,15 +144,12 @@ _META = frozenset({"versionId", "lastUpdated", "profile", "security"})
 
 
 class _Rewriter:
-    def __init__(
-        self, out: set[Target], targets: Targets, origin: Origin, ids: Ids, patient_id: str, hiding: Hiding
-    ) -> None:
+    def __init__(self, out: set[Target], targets: Targets, source: str, ids: Ids, patient_id: str) -> None:
         self._out = out
         self._targets = targets
-        self._source = origin.source
+        self._source = source
         self._ids = ids
         self._patient = f"Patient/{patient_id}"
-        self._hiding = hiding
         self._made: dict[str, str] = {}
         self._written: dict[str, str | None] = {}
 
@@ -277,92 +264,3 @@ class _Rewriter:
             return True
         node["url"] = new
         return False
-
-    def hide(self, item: Item) -> bool:
-        """Take out where the patient can be found; False where the whole resource says so."""
-        data = item.data
-        if item.type == "RelatedPerson":
-            for element in ("address", "telecom"):
-                data.pop(element, None)
-        if item.type == "Location" and _is_home(data):
-            return False
-        if _is_home_visit(data):
-            data.pop("location", None)
-            item.references = [one for one in item.references if one[0] != "location"]
-        if "contained" in data:
-            self._hide_contained(item)
-        if self._hiding is Hiding.HOME:
-            return True
-        if item.type in _PLACES:
-            return False
-        data.pop("identifier", None)
-        self._hide_places(list(data.values()))
-        prune(data)
-        return True
-
-    def _hide_contained(self, item: Item) -> None:
-        """Take out contained homes, and where all places must not show contained places, with what refers to them."""
-        kept, gone = [], set()
-        for inner in item.data["contained"]:
-            kind = inner.get("resourceType")
-            home = kind == "Location" and (_is_home(inner) or _is_home_visit(item.data))
-            if home or (self._hiding is Hiding.PLACES and kind in _PLACES):
-                gone.add(f"#{inner.get('id')}")
-                continue
-            if kind == "RelatedPerson":
-                for element in ("address", "telecom"):
-                    inner.pop(element, None)
-            kept.append(inner)
-        item.data["contained"] = kept
-        for _, _, reference in item.references:
-            if reference.get("reference") in gone:
-                reference.clear()
-        if gone:
-            prune(item.data)
-
-    def _hide_places(self, node: Any) -> None:
-        """A Reference to anything but the patient or another part of the record says where or who."""
-        if isinstance(node, list):
-            for one in node:
-                self._hide_places(one)
-        elif isinstance(node, dict):
-            if _is_reference(node):
-                literal = node.get("reference")
-                target = self._targets.of(literal) if isinstance(literal, str) else None
-                if target is None or (target[0] not in SUBJECT and target[0] != "Patient") or target[0] in _PLACES:
-                    if not (isinstance(literal, str) and literal.startswith("#")):
-                        node.clear()
-                else:
-                    node.pop("display", None)
-                return
-            node.pop("authorString", None)
-            for one in node.values():
-                self._hide_places(one)
-
-
-_REFERENCE_KEYS = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
-
-
-def _is_reference(node: Mapping[str, Any]) -> bool:
-    """A FHIR Reference: a literal or logical one, or only a display (which no other datatype stands with alone)."""
-    return isinstance(node.get("reference"), str) or (
-        node.keys() <= _REFERENCE_KEYS and ("display" in node or isinstance(node.get("type"), str))
-    )
-
-
-def _code_of(coding: Any) -> str | None:
-    code = coding.get("code") if isinstance(coding, dict) else None
-    return code if isinstance(code, str) else None
-
-
-def _is_home_visit(data: Mapping[str, Any]) -> bool:
-    return data["resourceType"] == "Encounter" and _code_of(data.get("class")) == "HH"
-
-
-def _is_home(location: Mapping[str, Any]) -> bool:
-    """A Location that is somebody's home: type PTRES (v3-RoleCode) or physical type house."""
-    types = location.get("type")
-    concepts = [*(types if isinstance(types, list) else ()), location.get("physicalType")]
-    codings = [concept.get("coding") for concept in concepts if isinstance(concept, dict)]
-    codes = {_code_of(coding) for listed in codings if isinstance(listed, list) for coding in listed}
-    return not codes.isdisjoint({"PTRES", "ho"})

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from broker.lookup.closure import Closure, key_of, objects_of
-from broker.lookup.guard import PAUSE, Guarded, Target
+from broker.lookup.guard import PAUSE, Guarded
 from broker.lookup.reading import Item
+from broker.lookup.targets import Target
 from policies.tables import Tables
 from policies.values import Coding, Sight
 

@@ -15,8 +15,9 @@ from broker.errors import Overloaded
 from broker.identity import IdentityService
 from broker.journal import Journal
 from broker.keys import Keys
+from broker.lookup.begun import Limits, Lookup, Rooms
 from broker.lookup.breaker import Breakers
-from broker.lookup.story import Limits, Lookup, Rooms, Story
+from broker.lookup.story import Story
 from broker.lookup.values import Failed, Query
 from broker.objections import ObjectionIndex
 from broker.registry import Registry

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from adapters.contract import Adapter, Requester, Resource, SourceRequest
 from broker.lookup.breaker import Breakers, Paused
 from broker.lookup.fanout import Answer, ask, read
+from broker.lookup.hiding import Hiding
 from broker.lookup.judge import Judge, Judged, failed_row
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask
-from broker.lookup.release import Hiding
 from broker.lookup.values import Status
 
 __all__ = ["Sources"]

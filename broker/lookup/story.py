@@ -6,37 +6,30 @@ the patient leaves, the plan before any source is asked, a part's line before th
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import structlog
 
-from adapters.contract import Adapter
 from broker.auth import Caller
 from broker.errors import BrokerError, Forbidden, IdentityNotConfirmed, JournalUnavailable, RequestError
-from broker.identity import IdentityService, NoIdentity, Person
-from broker.journal import Journal, LookupRecord
-from broker.keys import Keys
-from broker.lookup.breaker import Breakers
+from broker.identity import NoIdentity, Person
+from broker.journal import LookupRecord
+from broker.lookup.begun import Lookup, Rooms
 from broker.lookup.fanout import Answer
+from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
 from broker.lookup.judge import Judge, Judged
 from broker.lookup.merge import merge
 from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask, Permission, Plan, make_plan, permit
-from broker.lookup.release import Hiding
 from broker.lookup.rows import FAILED, in_order, is_complete, nothing_answered, require_met
 from broker.lookup.sources import Sources
 from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Status, Summary
-from broker.objections import ObjectionIndex
-from broker.registry import Registry
-from policies import Policies
 
-__all__ = ["Limits", "Lookup", "Rooms", "Story"]
+__all__ = ["Story"]
 
 _log = structlog.get_logger()
 
@@ -51,87 +44,6 @@ _NOBODY_SAYS = "Name and address are left out: no identity service, and no Patie
 _Ending = Literal["released", "refused", "failed"]
 
 _REFUSED = (Forbidden, RequestError, IdentityNotConfirmed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The bounds of lookups on this node.
-
-    Attributes:
-        deadline: seconds for a whole lookup, unless its caller asks for less.
-        practices_if_unknown: GP practices asked where nobody names the registered one.
-        concurrency: lookups at once.
-        grace: seconds that lookups get to finish when the service closes.
-    """
-
-    deadline: float = 5.0
-    practices_if_unknown: int = 10
-    concurrency: int = 64
-    grace: float = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
-    """What a lookup finds around it.
-
-    Attributes:
-        adapters: by name of source.
-        breakers: of this node.
-        today: for agreements and exclusions.
-    """
-
-    registry: Registry
-    policies: Policies
-    identity: IdentityService
-    objections: ObjectionIndex
-    journal: Journal
-    keys: Keys
-    adapters: Mapping[str, Adapter]
-    breakers: Breakers
-    limits: Limits
-    today: Callable[[], date]
-
-
-class Lookup:
-    """One lookup that has begun. Iterating gives its events; each is recorded durably when it comes out."""
-
-    def __init__(self, lookup_id: str, *, streaming: bool) -> None:
-        self.lookup_id = lookup_id
-        self.streaming = streaming
-        self.task: asyncio.Task[None] | None = None
-        self.record: LookupRecord | None = None
-        self.released = False
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Started, a Part for each source that was asked, then Summary or Failed."""
-        while (event := await self._events.get()) is not None:
-            yield event
-
-    def give(self, event: Event) -> None:
-        """One more event."""
-        self._events.put_nowait(event)
-
-    def end(self) -> None:
-        """No more events."""
-        self._events.put_nowait(None)
-
-    def abandon(self) -> None:
-        """The caller has gone: its sources are cancelled, and the journal says so; or that the reply found nobody."""
-        if self.released:
-            self.delivered(arrived=False)
-        elif self.task is not None:
-            self.task.cancel()
-
-    def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
-        """Say whether the bytes of what was released left; what is said first holds."""
-        record, self.record = self.record, None
-        if record is None:
-            return
-        if arrived:
-            record.delivered()
-        else:
-            record.not_delivered()
 
 
 class Story:

@@ -7,9 +7,10 @@ import pytest
 
 from adapters.contract import Arrival, Identity, Resource
 from broker.lookup.guard import guard
+from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
 from broker.lookup.reading import read
-from broker.lookup.release import Hiding, Origin, release
+from broker.lookup.release import Origin, release
 from broker.lookup.screen import Kept
 
 NUMBER = "9990000018"

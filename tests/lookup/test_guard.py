@@ -652,7 +652,7 @@ _names = [
     st.sampled_from(["nothing", "home", "places"]),
 )
 def test_no_shape_of_a_resource_brings_more_down_than_its_source(passage, type_, more, hiding):
-    from broker.lookup.release import Hiding
+    from broker.lookup.hiding import Hiding
 
     subject = {SUBJECT[type_]: OURS} if type_ in SUBJECT else {"participant": [{"actor": OURS}]}
     for resource in ({"resourceType": type_, "id": "1", **more}, {"resourceType": type_, "id": "1", **more, **subject}):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from broker.lookup.hiding import Hiding
 from broker.lookup.patient import from_own_organisation, one_patient
-from broker.lookup.release import Hiding
 
 NAMES = [
     {"use": "old", "family": "Former"},

@@ -1,0 +1,99 @@
+"""A lookup that has begun, as whoever asked for it holds it; and what it finds around it on this node."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from adapters.contract import Adapter
+from broker.identity import IdentityService
+from broker.journal import Journal, LookupRecord
+from broker.keys import Keys
+from broker.lookup.breaker import Breakers
+from broker.lookup.values import Event
+from broker.objections import ObjectionIndex
+from broker.registry import Registry
+from policies import Policies
+
+__all__ = ["Limits", "Lookup", "Rooms"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of lookups on this node.
+
+    Attributes:
+        deadline: seconds for a whole lookup, unless its caller asks for less.
+        practices_if_unknown: GP practices asked where nobody names the registered one.
+        concurrency: lookups at once.
+        grace: seconds that lookups get to finish when the service closes.
+    """
+
+    deadline: float = 5.0
+    practices_if_unknown: int = 10
+    concurrency: int = 64
+    grace: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What a lookup finds around it.
+
+    Attributes:
+        adapters: by name of source.
+        breakers: of this node.
+        today: for agreements and exclusions.
+    """
+
+    registry: Registry
+    policies: Policies
+    identity: IdentityService
+    objections: ObjectionIndex
+    journal: Journal
+    keys: Keys
+    adapters: Mapping[str, Adapter]
+    breakers: Breakers
+    limits: Limits
+    today: Callable[[], date]
+
+
+class Lookup:
+    """One lookup that has begun. Iterating gives its events; each is recorded durably when it comes out."""
+
+    def __init__(self, lookup_id: str, *, streaming: bool) -> None:
+        self.lookup_id = lookup_id
+        self.streaming = streaming
+        self.task: asyncio.Task[None] | None = None
+        self.record: LookupRecord | None = None
+        self.released = False
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Started, a Part for each source that was asked, then Summary or Failed."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    def give(self, event: Event) -> None:
+        """One more event."""
+        self._events.put_nowait(event)
+
+    def end(self) -> None:
+        """No more events."""
+        self._events.put_nowait(None)
+
+    def abandon(self) -> None:
+        """The caller has gone: its sources are cancelled, and the journal says so; or that the reply found nobody."""
+        if self.released:
+            self.delivered(arrived=False)
+        elif self.task is not None:
+            self.task.cancel()
+
+    def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
+        """Say whether the bytes of what was released left; what is said first holds."""
+        record, self.record = self.record, None
+        if record is None:
+            return
+        if arrived:
+            record.delivered()
+        else:
+            record.not_delivered()
