@@ -6,6 +6,7 @@ the patient leaves, the plan before any source is asked, a part's line before th
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -35,6 +36,9 @@ _log = structlog.get_logger()
 
 _KEPT = 0.15
 """Share of the time that is kept for judging, recording and writing."""
+
+_IDENTITY = 0.3
+"""Share of the time that the identity service gets: a slow one must leave the sources theirs."""
 
 _SENSITIVE = "B1611"
 """National RBAC activity: Access Sensitive(S) Flagged Records."""
@@ -94,7 +98,7 @@ class Story:
         permission = permit(caller, query, rooms.registry, rooms.policies, today)
         self._policies = permission.policies
         rooms.objections.standing((query.nhs_number,))  # where nobody knows, nobody is asked
-        person = await self._resolve(record, until)
+        person = await self._resolve(record, loop.time() + budget * _IDENTITY)
         standing = rooms.objections.standing(person.identity.numbers)
         plan = make_plan(
             permission,
@@ -179,12 +183,12 @@ class Story:
     def _part(self, part: Judged) -> Part:
         return Part(row=self._places.shown([part.row])[0], entries=part.entries)
 
-    async def _resolve(self, record: LookupRecord, until: float) -> Person:
+    async def _resolve(self, record: LookupRecord, deadline: float) -> Person:
         """Ask the identity service, once the intent is durable; where there is none, nothing leaves yet."""
         query = self._query
         if not isinstance(self._rooms.identity, NoIdentity):
             await record.durable()
-        return await self._rooms.identity.resolve(query.nhs_number, query.birth_date, until)
+        return await self._rooms.identity.resolve(query.nhs_number, query.birth_date, deadline)
 
     async def _summarise(
         self,
@@ -225,7 +229,7 @@ class Story:
         return Summary(
             lookup_id=self._lookup.lookup_id,
             complete=complete,
-            required_met=require_met(rows, query.require),
+            required_met=self._required_met(rows),
             patient_id=patient_id,
             nhs_number=query.nhs_number,
             birth_date=query.birth_date,
@@ -248,6 +252,11 @@ class Story:
         except asyncio.CancelledError:
             self._lookup.delivered(arrived=False)
             raise
+
+    def _required_met(self, rows: Sequence[Row]) -> bool:
+        """Where places must not show, nothing is known of a named one: not even that it was asked."""
+        required = self._query.require
+        return require_met(rows, required) and not (required and self._places.hiding is Hiding.PLACES)
 
     def _hiding(self, person: Person) -> Hiding:
         if person.restricted == "no":

@@ -50,6 +50,13 @@ async def test_where_nobody_says_no_the_home_is_hidden_and_the_places_are_not(tr
     assert list(heard.rows) == [f"{code}-epr" for code in CODES]
 
 
+async def test_what_is_required_does_not_tell_where_a_restricted_patient_is_known(trusts, give):
+    world = trusts()
+    world.identity = give.identity(restricted="yes")
+    asked = [await world.look_up(require=frozenset({code})) for code in ("RJ1", "G99999")]
+    assert [heard.summary.required_met for heard in asked] == [False, False]
+
+
 async def test_where_the_patient_is_not_restricted_all_shows(trusts, give):
     world = trusts()
     world.identity = give.identity(
