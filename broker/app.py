@@ -153,6 +153,7 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         app[rooms.POLICIES] = policies
         app[rooms.AUTHENTICATOR] = authenticator
         app[rooms.JOURNAL] = journal
+        app[rooms.KEYS] = keys
         app[rooms.OBJECTIONS] = objections
         app[rooms.REFUSALS] = refusals
         app[rooms.LOOKUPS] = lookups

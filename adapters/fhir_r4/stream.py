@@ -25,3 +25,5 @@ async def stream(work: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # nobody is left to hear it

@@ -60,8 +60,9 @@ class Rooms:
 class Lookup:
     """One lookup that has begun. Iterating gives its events; each is recorded durably when it comes out."""
 
-    def __init__(self, lookup_id: str, *, streaming: bool) -> None:
+    def __init__(self, lookup_id: str, *, surface: str | None, streaming: bool) -> None:
         self.lookup_id = lookup_id
+        self.surface = surface
         self.streaming = streaming
         self.task: asyncio.Task[None] | None = None
         self.record: LookupRecord | None = None

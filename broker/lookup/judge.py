@@ -137,6 +137,7 @@ class Judge:
             offered=ask.offered,
             excluded=tables.excluded_codings(self.today),
             runs_excluded=runs_excluded,
+            services=tables.offered_by(ask.organisation.service_type),
         )
         if answer.not_found:
             return scope, None

@@ -171,12 +171,14 @@ def make_plan(
     decisions = policies.may_answer(permission.reader, states)
     objection = standing in (Objection.UPHELD, Objection.UNDECIDED)
 
-    origin = _origin(organisations, decisions, own, policies) if person.status is None else None
+    # A patient who objects is shown by the reader's own organisation alone, or not at all.
+    identity_speaks = person.status is not None and not objection
+    origin = None if identity_speaks else _origin(organisations, decisions, own, policies)
     asks: list[Ask] = []
     settled: list[Row] = []
     for organisation, decision in zip(organisations, decisions, strict=True):
         for registered in organisation.sources:
-            names = _categories_of_row(permission.asked, person, origin, registered)
+            names = _categories_of_row(permission.asked, origin, registered, identity_speaks=identity_speaks)
             offered = _offered(organisation, registered, policies)
             if not decision.permitted:
                 out = Status.WITHHELD if objection and organisation.ods_code != own else Status.AGREEMENT_LAPSED
@@ -202,7 +204,7 @@ def make_plan(
         clinical = tuple(name for name in permission.asked if name not in _OF_THE_PATIENT)
         settled.append(_practice_row(clinical, Status.WITHHELD if objection else Status.PRACTICE_NOT_ASKED))
     if person.status is not None:
-        settled.append(_identity_row(person, permission.asked, withheld=objection))
+        settled.append(_identity_row(person, permission.asked if identity_speaks else (), withheld=objection))
     return Plan(
         asks=tuple(sorted(asks, key=lambda ask: ask.name)),
         settled=tuple(settled),
@@ -247,10 +249,10 @@ def _origin(
 
 
 def _categories_of_row(
-    asked: Sequence[str], person: Person, origin: str | None, registered: RegisteredSource
+    asked: Sequence[str], origin: str | None, registered: RegisteredSource, *, identity_speaks: bool
 ) -> tuple[str, ...]:
     """The categories that stand in a source's row: those of the patient only where the one Patient comes from it."""
-    if person.status is not None or (origin is not None and registered.name != origin):
+    if identity_speaks or (origin is not None and registered.name != origin):
         return tuple(name for name in asked if name not in _OF_THE_PATIENT)
     return tuple(asked)
 

@@ -30,6 +30,8 @@ class Scope:
         asked: the categories asked of it that the role may see.
         offered: all categories that it offers, asked or not.
         excluded: codes, services, specialties and labels that are kept out today.
+        services: categories that are this kind of service itself: what a mental health trust records is mental health,
+            whatever its codes.
         runs_excluded: the organisation also runs a service that is never shared: what can't be told apart stays out.
     """
 
@@ -37,6 +39,7 @@ class Scope:
     offered: Collection[str]
     excluded: frozenset[Coding]
     runs_excluded: bool
+    services: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -133,7 +136,12 @@ class _Kinds:
         self._asked = frozenset(scope.asked)
         unlabelled = tables.labels_of(())
         self._usual: dict[str, _Kind] = {
-            type_: (type_, frozenset({home}), unlabelled) for type_, home in tables.home.items()
+            type_: (
+                type_,
+                frozenset({home, *(name for name in scope.services if type_ in tables.types_of(name))}),
+                unlabelled,
+            )
+            for type_, home in tables.home.items()
         }
         self._none: _Kind = ("", frozenset(), unlabelled)
         self._seen: set[_Kind] = set()

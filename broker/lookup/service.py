@@ -56,12 +56,13 @@ class LookupService:
         )
         self._running: set[asyncio.Task[None]] = set()
 
-    def begin(self, caller: Caller, query: Query, *, streaming: bool = False) -> Lookup:
+    def begin(self, caller: Caller, query: Query, *, surface: str | None = None, streaming: bool = False) -> Lookup:
         """Start a lookup; the service owns it from here.
 
         Args:
             caller: verified.
             query: checked in form.
+            surface: by which door it was asked, for the journal.
             streaming: give each part when it is ready, not all at the end.
 
         Raises:
@@ -69,7 +70,7 @@ class LookupService:
         """
         if len(self._running) >= self._rooms.limits.concurrency:
             raise Overloaded(retry_after=1.0)
-        lookup = Lookup(str(uuid.uuid4()), streaming=streaming)
+        lookup = Lookup(str(uuid.uuid4()), surface=surface, streaming=streaming)
         story = Story(self._rooms, lookup, caller, query)
         lookup.task = asyncio.get_running_loop().create_task(story.to_the_end(), name="lookup")
         self._running.add(lookup.task)

@@ -236,6 +236,7 @@ class Story:
             rows=shown,
             restrictions=Restrictions(
                 categories_not_permitted=permission.not_permitted,
+                objection=plan.objection,
                 location_hidden=places.hiding is not Hiding.NOTHING,
             ),
             entries=entries,
@@ -292,6 +293,7 @@ class Story:
             },
             "patient": keys.seal_patient(self._query.nhs_number),
             "categories": None if self._query.categories is None else sorted(self._query.categories),
+            "surface": self._lookup.surface,
             "require": sorted(self._query.require),
             "timeout_ms": None if self._query.timeout is None else round(self._query.timeout * 1000),
         }

@@ -9,7 +9,7 @@ from broker.auth import Caller, Refusals
 from broker.errors import BrokerError, JournalUnavailable, NotAuthenticated, PatientMismatch
 from broker.journal import Journal
 from broker.lookup.values import Query
-from broker.surfaces.rooms import AUTHENTICATOR, JOURNAL, POLICIES, REFUSALS
+from broker.surfaces.rooms import AUTHENTICATOR, JOURNAL, KEYS, POLICIES, REFUSALS
 
 __all__ = ["authenticated", "must_be_about", "record_outstanding", "refused"]
 
@@ -47,13 +47,24 @@ def must_be_about(caller: Caller, query: Query) -> None:
         raise PatientMismatch
 
 
-async def refused(request: web.Request, caller: Caller, error: BrokerError) -> None:
-    """Record durably that a known caller was refused, and with which code; never what was sent."""
+async def refused(request: web.Request, caller: Caller, error: BrokerError, number: str | None = None) -> None:
+    """Record durably that a known caller was refused, and with which code; never what was sent.
+
+    Args:
+        request: what is refused.
+        caller: who asked.
+        error: why it is refused.
+        number: whom they asked for, where that could be read; left out, the patient of their token. Sealed.
+    """
+    patient = number or (caller.patient.nhs_number if caller.patient else None)
     await request.app[JOURNAL].record(
         "request.refused",
         user=_user(request, caller),
         code=error.code,
         purpose=caller.requester.purpose,
+        relationship=None if caller.relationship is None else caller.relationship.basis,
+        patient=None if patient is None else request.app[KEYS].seal_patient(patient),
+        policy_set=request.app[POLICIES].hash,
         surface=request.path.strip("/").partition("/")[0],
     )
 

@@ -25,14 +25,16 @@ _WRITE_SECONDS: Final = 30.0
 async def look_up(request: web.Request) -> web.StreamResponse:
     """One lookup, from a token to a reply that has left."""
     caller = await authenticated(request)
+    asked: str | None = None
     try:
         form = preferred(request.headers.getall(hdrs.ACCEPT, []), (_JSON, _NDJSON))
         query = await _query(request)
+        asked = query.nhs_number
         must_be_about(caller, query)
         streaming = form == _NDJSON
-        lookup = request.app[LOOKUPS].begin(caller, query, streaming=streaming)
+        lookup = request.app[LOOKUPS].begin(caller, query, surface="lookups", streaming=streaming)
     except BrokerError as error:
-        await refused(request, caller, error)
+        await refused(request, caller, error, asked)
         raise
     request[LOOKUP_ID] = lookup.lookup_id
     delivery = _Delivery(request, lookup)

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from broker.auth import Authenticator, Caller, Refusals
 from broker.journal import Journal
+from broker.keys import Keys
 from broker.lookup.values import Event, Query
 from broker.objections import ObjectionIndex
 from broker.registry import Registry
@@ -16,6 +17,7 @@ from policies import Policies
 __all__ = [
     "AUTHENTICATOR",
     "JOURNAL",
+    "KEYS",
     "LOOKUPS",
     "OBJECTIONS",
     "POLICIES",
@@ -49,7 +51,7 @@ class Lookup(Protocol):
 class Lookups(Protocol):
     """Where lookups begin."""
 
-    def begin(self, caller: Caller, query: Query, *, streaming: bool = False) -> Lookup:
+    def begin(self, caller: Caller, query: Query, *, surface: str | None = None, streaming: bool = False) -> Lookup:
         """Start one; the service owns it from here."""
         ...
 
@@ -58,6 +60,7 @@ SETTINGS: Final = web.AppKey("settings", Settings)
 REGISTRY: Final = web.AppKey("registry", Registry)
 POLICIES: Final = web.AppKey("policies", Policies)
 JOURNAL: Final = web.AppKey("journal", Journal)
+KEYS: Final = web.AppKey("keys", Keys)
 OBJECTIONS: Final = web.AppKey("objections", ObjectionIndex)
 AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
 REFUSALS: Final = web.AppKey("refusals", Refusals)

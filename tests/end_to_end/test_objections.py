@@ -50,6 +50,7 @@ async def test_an_objection_is_in_force_within_a_second_undecided_upheld_and_wit
         rows = {row["source"]: row["status"] for row in data["sources"]}
         assert rows == {"RJ1-epr": "answered", "RJZ-epr": "withheld", "G85001-epr": "withheld"}
         assert not data["complete"]
+        assert data["restrictions"]["objection"]
         assert "RJZ-epr.1001" not in reply.text
         assert "RJ1-epr.1001" in reply.text
     assert world.other_hospital.seen == []

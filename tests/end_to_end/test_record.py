@@ -70,7 +70,9 @@ async def test_the_patient_asked_for_must_be_the_patient_in_the_token(world, doc
     reply = await doctor.look_up(world.mr_reyes, token=doctor.token(world.mrs_okafor))
     assert (reply.status, reply.code) == (403, "patient-mismatch")
     assert world.nobody_was_asked()
-    assert [one["code"] for one in world.journal("request.refused")] == ["patient-mismatch"]
+    (record,) = world.journal("request.refused")
+    assert (record["code"], record["surface"]) == ("patient-mismatch", "lookups")
+    assert record["patient"], "whom they asked for, sealed"
     assert world.lookups() == []
 
 

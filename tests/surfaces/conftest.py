@@ -126,7 +126,7 @@ class FakeLookups:
         self.begun: list[tuple] = []
         self.lookups: list[FakeLookup] = []
 
-    def begin(self, caller, query, *, streaming=False):
+    def begin(self, caller, query, *, surface=None, streaming=False):
         self.begun.append((caller, query, streaming))
         self.lookups.append(FakeLookup(self.events))
         return self.lookups[-1]
@@ -209,6 +209,7 @@ async def app(settings, lookups, policies):
         app[rooms.REGISTRY] = registry
         app[rooms.POLICIES] = policies
         app[rooms.JOURNAL] = journal
+        app[rooms.KEYS] = keys
         app[rooms.OBJECTIONS] = objections
         app[rooms.AUTHENTICATOR] = authenticator
         app[rooms.REFUSALS] = Refusals()

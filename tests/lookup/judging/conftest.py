@@ -37,7 +37,7 @@ class Judging:
         identifier = [{"system": NHS, "value": NUMBER}]
         return {"resourceType": "Patient", "id": "p1", "identifier": identifier, "birthDate": BORN} | more
 
-    def ask(self, *, runs_excluded=False, asked=None, offered=None, practice=False):
+    def ask(self, *, runs_excluded=False, asked=None, offered=None, practice=False, service="acute"):
         """What the source was asked: everything, unless said otherwise."""
         every = self.tables.categories
         offered = frozenset(every if offered is None else offered)
@@ -45,7 +45,7 @@ class Judging:
         organisation = Organisation(
             ods_code="RJ1",
             name="A trust",
-            service_type="acute",
+            service_type=service,
             region="London",
             agreement=Agreement(
                 isa_signed=date(2020, 1, 1), isa_expires=date(2030, 1, 1), dspt_expires=date(2030, 1, 1)
@@ -56,7 +56,7 @@ class Judging:
             source="RJ1-epr",
             organisation="RJ1",
             name="A trust",
-            service_type="acute",
+            service_type=service,
             status=Status.WAITING,
             categories={name: CategoryRow(status=Status.WAITING) for name in asked},
         )

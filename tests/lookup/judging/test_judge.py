@@ -240,3 +240,23 @@ async def test_no_form_of_a_resource_costs_more_than_itself(judging, kind, junk,
     assert {("Condition", "c"), ("AllergyIntolerance", "a"), ("Encounter", "e")} <= seen.ids
     assert ("Encounter", "gum") not in seen.ids
     assert json.dumps(seen.row.as_json())
+
+
+async def test_what_a_council_records_is_social_care_whatever_its_codes(judging):
+    plan = {"resourceType": "CarePlan", "id": "package", "subject": {"reference": "Patient/p1"}, "status": "active"}
+    seen = await judging.judge([plan], service="social-care", asked=["social-care"])
+    assert seen.statuses == {"social-care": "answered"}
+    assert ("CarePlan", "package") in seen.ids
+    seen = await judging.judge([plan], service="acute", asked=["social-care"])
+    assert seen.statuses == {"social-care": "no-record-found"}
+
+
+async def test_a_mental_health_trusts_team_shows_only_to_roles_that_may_see_mental_health(judging):
+    team = {"resourceType": "CareTeam", "id": "team", "subject": {"reference": "Patient/p1"}, "status": "active"}
+    allergy = {"resourceType": "AllergyIntolerance", "id": "nuts", "patient": {"reference": "Patient/p1"}}
+    asked = ["allergies", "care-plans"]
+    seen = await judging.judge([team, allergy], service="mental-health", role="clinician", asked=asked)
+    assert seen.statuses == {"allergies": "answered", "care-plans": "answered"}
+    seen = await judging.judge([team, allergy], service="mental-health", role="health-professional", asked=asked)
+    assert seen.statuses == {"allergies": "answered", "care-plans": "withheld"}
+    assert seen.ids == {("AllergyIntolerance", "nuts")}
