@@ -61,9 +61,16 @@ class SourceRefused(AdapterError):
 
 
 class SourceUnreachable(AdapterError, ConnectionError):
-    """Name resolution, connection or TLS failed, or the connection was lost before an answer began."""
+    """Name resolution, connection or TLS failed, or the connection was lost before an answer began.
+
+    `connected` says which: where it was lost, there is a host, and others behind it may be well.
+    """
 
     finding = Finding.UNREACHABLE
+
+    def __init__(self, note: str = "", *, retry_after: float | None = None, connected: bool = False) -> None:
+        super().__init__(note, retry_after=retry_after)
+        self.connected = connected
 
 
 class SourceTimedOut(AdapterError, TimeoutError):

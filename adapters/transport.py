@@ -217,12 +217,12 @@ class Exchange:
                 aiohttp.ClientOSError,
             ) as error:
                 if not retry or isinstance(error, aiohttp.ClientConnectorError):
-                    raise SourceUnreachable(_why(error)) from None
+                    raise _unreachable(error) from None
                 retry = False
             except TimeoutError:
                 raise
             except (aiohttp.ClientError, OSError) as error:
-                raise SourceUnreachable(_why(error)) from None
+                raise _unreachable(error) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         if (response.content_length or 0) > self._bytes:
@@ -260,9 +260,13 @@ def _retry_after(value: str) -> float | None:
     else:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _unreachable(error: Exception) -> SourceUnreachable:
+    return SourceUnreachable(_why(error), connected=not isinstance(error, aiohttp.ClientConnectorError))
 
 
 def _why(error: Exception) -> str:

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -25,11 +26,12 @@ from broker.settings import IssuerSettings, Settings
 from broker.store import open_store
 from broker.surfaces import add_surfaces, rooms
 from broker.surfaces.callers import record_outstanding
+from broker.surfaces.door import Door, backlog, most_connections
 from broker.surfaces.operations import Operation, forwarding_logger, log, log_to_stderr, take_over
-from policies import Policies
-from policies.values import PolicyError
+from policies import Policies, check_set
 
 __all__ = [
+    "check_policies",
     "create_app",
     "identity_service",
     "issuers",
@@ -40,8 +42,6 @@ __all__ = [
     "serve",
 ]
 
-_LONGEST_HEADER: Final = 16_384
-"""Bytes. More than the longest token that is looked at, so that one too long is an ordinary refusal, and recorded."""
 _YOUNG: Final = 100_000
 """Objects made, and not yet freed, before the collector looks at the newest."""
 
@@ -66,26 +66,34 @@ async def running(settings: Settings) -> AsyncIterator[str]:
         ConfigurationError: the configuration has a fault, or somebody else listens there.
     """
     log_to_stderr()
-    runner = web.AppRunner(
-        create_app(settings),
-        handler_cancellation=True,
-        access_log=None,
-        logger=forwarding_logger("aiohttp.server"),
-        max_field_size=_LONGEST_HEADER,
-        shutdown_timeout=settings.lookup.deadline + _GRACE,
-    )
-    await runner.setup()
-    try:
+    async with _listening(create_app(settings), shutdown_timeout=settings.lookup.deadline + _GRACE) as runner:
         listen = settings.server.listen
         try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
+            await web.TCPSite(runner, listen.host, listen.port, backlog=backlog()).start()
         except OSError as error:
             words = f"[server] listen: can't listen there ({error.strerror}): write another address"
             raise ConfigurationError(settings.file, words) from None
         port = runner.addresses[0][1]
         yield f"http://{type(listen)(listen.host, port)}"
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, *, shutdown_timeout: float) -> AsyncIterator[web.BaseRunner]:
+    """`app` with every room open, behind its door; left, the requests end first and then the rooms."""
+    rooms_open = web.AppRunner(app)
+    await rooms_open.setup()
+    try:
+        if rooms_open.server is None:
+            raise RuntimeError
+        door = Door(rooms_open.server, most_connections(), access_log=None, logger=forwarding_logger("aiohttp.server"))
+        runner = web.ServerRunner(door, shutdown_timeout=shutdown_timeout)
+        await runner.setup()
+        try:
+            yield runner
+        finally:
+            await runner.cleanup()
     finally:
-        await runner.cleanup()
+        await rooms_open.cleanup()
 
 
 async def serve(settings: Settings) -> None:
@@ -169,11 +177,23 @@ def _adapters(registry: Registry, transport: Transport) -> dict[str, Adapter]:
 
 
 def load_policies(settings: Settings) -> Policies:
-    """The policy set that the configuration names. Raises `ConfigurationError`."""
-    try:
-        return Policies.load(settings.policies.directory)
-    except PolicyError as fault:
-        raise ConfigurationError(fault.file, fault.message, line=fault.line) from None
+    """The policy set that the configuration names, whole, and deciding as its scenarios expect.
+
+    Raises:
+        ConfigurationError: the first fault; `check_policies` tells them all.
+    """
+    policies, faults = check_policies(settings)
+    if faults or policies is None:
+        raise faults[0]
+    return policies
+
+
+def check_policies(settings: Settings) -> tuple[Policies | None, list[ConfigurationError]]:
+    """The policy set that the configuration names, and every fault of it that can be told."""
+    directory = settings.policies.directory
+    policies, faults = check_set(directory)
+    place = directory or Path("policies")
+    return policies, [ConfigurationError(place / each.file, each.message, line=each.line) for each in faults]
 
 
 def identity_service(settings: Settings) -> IdentityService:

@@ -236,7 +236,7 @@ class _Exclusions:
                 f"in the table are screened. Put its members into value-sets/{name}.txt"
             )
             return
-        codes = list(_codes_of(name, file.name, text_of(file)))
+        codes = list(_codes_of(name, file.name, text_of(file, "value-sets")))
         if not codes:
             raise PolicyError(f"value-sets/{file.name}", "no active member in it: give the members, or remove it")
         yield from ((uri, code) for code in codes for uri in systems["snomed"])

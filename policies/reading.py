@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from importlib.resources.abc import Traversable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,26 @@ from policies.values import PolicyError
 
 __all__ = ["Document", "Place", "Row", "text_of"]
 
-TYPE_NAMES = {str: "text in quotes", bool: "true or false", list: "a list", dict: "a table"}
+TYPE_NAMES = {str: "text in quotes", bool: "true or false", int: "a whole number", list: "a list", dict: "a table"}
 
 Place = Path | Traversable
 """A folder or file: of a board's own set, or of the package."""
 
 
-def text_of(place: Place) -> str:
-    """The text of a file. Raises PolicyError where it is missing or not UTF-8."""
+def text_of(place: Place, folder: str = "") -> str:
+    """The text of a file, named in faults with the folder of the set in which it lies.
+
+    Raises PolicyError where it is missing, can't be read or is not UTF-8.
+    """
+    name = f"{folder}/{place.name}" if folder else place.name
     try:
         return place.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise PolicyError(place.name, "this file is missing: a policy folder holds the whole set") from None
+        raise PolicyError(name, "this file is missing: a policy folder holds the whole set") from None
     except UnicodeDecodeError:
-        raise PolicyError(place.name, "this file must be text in UTF-8") from None
+        raise PolicyError(name, "this file must be text in UTF-8") from None
+    except OSError as error:
+        raise PolicyError(name, f"can't be read ({error.strerror}): write a file that this user may read") from None
 
 
 class Document:
@@ -42,9 +49,9 @@ class Document:
             raise PolicyError(name, f"not TOML: {str(error).split(' (at')[0]}", line=line) from None
 
     @classmethod
-    def open(cls, place: Place) -> "Document":
-        """Read a file."""
-        return cls(place.name, text_of(place))
+    def open(cls, place: Place, folder: str = "") -> "Document":
+        """Read a file, which lies in a folder of the set where one is named."""
+        return cls(f"{folder}/{place.name}" if folder else place.name, text_of(place, folder))
 
     def fault(self, message: str, line: int | None = None) -> PolicyError:
         """A fault of this file."""
@@ -59,27 +66,30 @@ class Document:
         """Raise PolicyError where the file has tables of another name."""
         for name, value in self._data.items():
             if _is_tables(value) and name not in names:
-                raise self.fault(f"unknown table [{name}]: write one of {', '.join(names)}", self._header(name, 0))
+                raise self.fault(f"unknown table [{name}]: write one of {', '.join(names)}", self._header(name))
 
     def rows(self, name: str) -> list["Row"]:
         """The tables `[[name]]`, in order."""
         rows = self._data.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise self.fault(f"write each {name} as a table under [[{name}]]", self._header(name, 0))
-        return [Row(self, name, row, self._header(name, n)) for n, row in enumerate(rows)]
+            raise self.fault(f"write each {name} as a table under [[{name}]]", self._header(name))
+        lines = chain(self._headers(name), repeat(None))
+        return [Row(self, name, row, line) for row, line in zip(rows, lines, strict=False)]
 
     def named(self, name: str) -> Iterator[tuple[str, "Row"]]:
         """The tables `[name.key]` with their keys."""
         tables = self._data.get(name, {})
         if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-            raise self.fault(f"write each {name} as a table [{name}.Something]", self._header(name, 0))
+            raise self.fault(f"write each {name} as a table [{name}.Something]", self._header(name))
         for key, table in tables.items():
-            yield key, Row(self, f"{name}.{key}", table, self._header(f"{name}.{key}", 0))
+            yield key, Row(self, f"{name}.{key}", table, self._header(f"{name}.{key}"))
 
-    def _header(self, name: str, n: int) -> int | None:
+    def _headers(self, name: str) -> list[int]:
         wanted = re.compile(rf"\s*\[+\s*{re.escape(name)}\s*\]+")
-        lines = [number for number, line in enumerate(self._lines, 1) if wanted.match(line)]
-        return lines[n] if n < len(lines) else None
+        return [number for number, line in enumerate(self._lines, 1) if wanted.match(line)]
+
+    def _header(self, name: str) -> int | None:
+        return next(iter(self._headers(name)), None)
 
     def line_of_key(self, key: str, start: int | None) -> int | None:
         """The line of `key =` or of a sub-table named so, at or after `start`."""
@@ -138,6 +148,11 @@ class Row:
             raise self.fault(f"`{key}` must be a date without quotes, such as 2026-01-31", key)
         return value
 
+    def number(self, key: str) -> int:
+        """A whole number."""
+        value: int = self._get(key, int, None)
+        return value
+
     def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
         """A list of texts, none twice."""
         values = self._get(key, list, default)
@@ -182,6 +197,10 @@ class Row:
                 raise self.fault(f"write codes.{system} as a table of codes with their meanings", system)
             found.update((uri, code) for code in self._meanings(codes) for uri in systems[system])
         return frozenset(found)
+
+    def table(self, key: str) -> "Row":
+        """The sub-table `[name.key]`, or `key = {…}`."""
+        return Row(self.document, key, self._get(key, dict, None), self.document.line_of_key(key, self.line))
 
     def rows(self, key: str) -> list["Row"]:
         """The sub-tables `[[name.key]]`."""

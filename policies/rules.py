@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -15,6 +15,8 @@ from policies.values import PolicyError, Reason
 __all__ = ["Rules", "cedar_files", "load_rules"]
 
 SCHEMA = "schema.cedarschema"
+UNPARSED = "error parsing schema"
+UNFINISHED = "unexpected end of input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,15 @@ def cedar_files(place: Place) -> list[Place]:
 def load_rules(place: Place) -> Rules:
     """Read and check `cedar/`. Raises PolicyError."""
     *files, schema_file = cedar_files(place)
-    schema_text = text_of(schema_file)
+    schema_text = text_of(schema_file, "cedar")
     try:
         schema = cedarpy.Schema.from_str(schema_text)
     except ValueError as error:
-        raise PolicyError(f"cedar/{SCHEMA}", f"not a Cedar schema: {error}") from None
+        line = _line_of(schema_text, _parse_schema) if UNPARSED in str(error) else None
+        raise PolicyError(f"cedar/{SCHEMA}", f"not a Cedar schema: {error}", line=line) from None
     reasons: dict[str, Reason] = {}
     permits: set[str] = set()
-    texts = {f"cedar/{file.name}": text_of(file) for file in files}
+    texts = {f"cedar/{file.name}": text_of(file, "cedar") for file in files}
     for name, text in texts.items():
         for policy in _policies(name, text, schema_text):
             if policy.id in chain(reasons, permits):
@@ -65,6 +68,37 @@ def load_rules(place: Place) -> Rules:
             else:
                 reasons[policy.id] = policy.reason()
     return Rules(cedarpy.PolicySet.from_str("\n".join(texts.values())), schema, reasons, frozenset(permits))
+
+
+def _parse_schema(text: str) -> None:
+    """Part of a schema may speak of types that stand elsewhere: only its form counts."""
+    try:
+        cedarpy.Schema.from_str(text)
+    except ValueError as error:
+        if UNPARSED in str(error):
+            raise
+
+
+def _line_of(text: str, parse: Callable[[str], object]) -> int:
+    """The line of the first fault in a text that does not parse: Cedar says what it is, and not where.
+
+    Line is added to line. What is merely unfinished may yet become whole; the first line that makes it anything else is
+    the one. Where the whole text stays unfinished, it is the first line of what never ends.
+    """
+    lines = text.split("\n")
+    start = 0
+    for end in range(1, len(lines) + 1):
+        try:
+            parse("\n".join(lines[start:end]))
+        except ValueError as error:
+            if UNFINISHED not in str(error):
+                return end
+        else:
+            start = end
+    written = (
+        n for n, line in enumerate(lines[start:], start + 1) if line.strip() and not line.strip().startswith("//")
+    )
+    return next(written, len(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +126,8 @@ def _policies(file: str, text: str, schema: str) -> Iterator[_Policy]:
     try:
         parsed = json.loads(cedarpy.policies_to_json_str(text))
     except ValueError as error:
-        raise PolicyError(file, f"not Cedar: {error}") from None
+        where = _line_of(text, cedarpy.policies_to_json_str)
+        raise PolicyError(file, f"not Cedar: {error}", line=where) from None
     if parsed["templates"]:
         raise PolicyError(file, "write policies, not templates (?principal, ?resource)")
     heads = re.finditer(r"^\s*(permit|forbid)\b", text, re.MULTILINE)

@@ -1,6 +1,6 @@
 """Scenarios: tests that a governance officer can read and add to, run purely on states."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -12,7 +12,7 @@ from policies.reading import Document, Place, Row
 from policies.tables import Tables
 from policies.values import Coding, Decision, Objection, PolicyError, Reader, SourceState
 
-__all__ = ["Scenario", "load_scenarios", "run_scenarios"]
+__all__ = ["Scenario", "load_scenarios", "run_scenarios", "unmet"]
 
 ACTIONS = ("ask", "answer", "see", "share")
 EXPECTED = ("permit", "forbid")
@@ -29,9 +29,11 @@ class Scenario:
             `share` (may an item with this code be shared at all on that date: the exclusions).
         policies: the ids that must have determined it, exactly; None where any will do.
         sight: for `see`: `show`, `mark` or `withhold`; None where any will do.
+        on: the day that the question is about: today, unless the file says another.
     """
 
     file: str
+    line: int | None
     id: str
     action: str
     reader: Reader
@@ -51,30 +53,64 @@ def run_scenarios(policies: Policies, directory: Path | None = None, *, today: d
     Gives `{"passed": n, "failed": [{"file", "case", "expected", "decision", "policies"}]}`. Raises PolicyError where a
     file can't be read.
     """
-    passed = 0
-    failed = []
-    for case in load_scenarios(policies.tables, directory, today=today or date.today()):  # noqa: DTZ011  # a local day
-        decision = _decide(policies, case)
-        if _as_expected(case, decision):
-            passed += 1
-            continue
-        failed.append({
+    decided = _run(policies, directory, today)
+    failed = [
+        {
             "file": case.file,
             "case": case.id,
             "expected": case.sight or case.expect,
-            "decision": decision.sight.value if case.sight else ("permit" if decision.permitted else "forbid"),
+            "decision": _word(case, decision),
             "policies": list(decision.policies),
-        })
-    return {"passed": passed, "failed": failed}
+        }
+        for case, decision in decided
+        if not _as_expected(case, decision)
+    ]
+    return {"passed": len(decided) - len(failed), "failed": failed}
+
+
+def unmet(policies: Policies, directory: Path | None, *, today: date | None = None) -> list[PolicyError]:
+    """A fault for every case that does not hold, with its line, what it expects and what was decided.
+
+    Raises PolicyError where a file can't be read.
+    """
+    return [
+        PolicyError(
+            case.file,
+            f"case `{case.id}` expects {case.sight or case.expect}{_by(case.policies)}, and what is decided is "
+            f"{_word(case, decision)}{_by(decision.policies)}: change the case, or what decides",
+            line=case.line,
+        )
+        for case, decision in _run(policies, directory, today)
+        if not _as_expected(case, decision)
+    ]
+
+
+def _run(policies: Policies, directory: Path | None, today: date | None) -> list[tuple[Scenario, Decision]]:
+    cases = load_scenarios(policies.tables, directory, today=today or date.today())  # noqa: DTZ011  # a local day
+    return [(case, _decide(policies, case)) for case in cases]
+
+
+def _word(case: Scenario, decision: Decision) -> str:
+    if case.sight:
+        return decision.sight.value
+    return "permit" if decision.permitted else "forbid"
+
+
+def _by(policies: Collection[str] | None) -> str:
+    if policies is None:
+        return ""
+    return f" by {', '.join(sorted(policies)) or 'no policy'}"
 
 
 def load_scenarios(tables: Tables, directory: Path | None, *, today: date) -> list[Scenario]:
     """Read every `*.toml` of a folder. Raises PolicyError with file and line."""
     place: Place = directory if directory is not None else files("policies").joinpath("cases")
     if not place.is_dir():
-        raise PolicyError(place.name, "no such folder of scenarios")
+        raise PolicyError(place.name, "no such folder of scenarios: a policy folder holds the whole set")
     found = sorted((file for file in place.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return [case for file in found for case in _cases(Document.open(file), tables, today)]
+    if not found:
+        raise PolicyError(place.name, "no scenario (*.toml) in it: nothing would show what was meant")
+    return [case for file in found for case in _cases(Document.open(file, place.name), tables, today)]
 
 
 def _cases(document: Document, tables: Tables, today: date) -> Iterator[Scenario]:
@@ -82,14 +118,14 @@ def _cases(document: Document, tables: Tables, today: date) -> Iterator[Scenario
     document.top.done()
     seen: set[str] = set()
     for row in document.rows("case"):
-        case = _case(document.name, row, tables, today)
+        case = _case(row, tables, today)
         if case.id in seen:
             raise row.fault(f"case `{case.id}` stands twice: one id for each", "id")
         seen.add(case.id)
         yield case
 
 
-def _case(file: str, row: Row, tables: Tables, today: date) -> Scenario:
+def _case(row: Row, tables: Tables, today: date) -> Scenario:
     row.text("why")
     row.text("question", "")
     for later in ("restricted", "override"):
@@ -100,7 +136,8 @@ def _case(file: str, row: Row, tables: Tables, today: date) -> Scenario:
     relationship = row.text("relationship", "encounter")
     policies = frozenset(row.texts("policies", [])) if row.has("policies") else None
     case = Scenario(
-        file=file,
+        file=row.document.name,
+        line=row.line,
         id=row.text("id"),
         action=action,
         reader=Reader(

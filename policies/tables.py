@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from policies.codings import usual
 from policies.values import Coding, Edges, Sight
 
 __all__ = ["Basis", "Exclusion", "Label", "Role", "Tables"]
@@ -153,7 +154,8 @@ class Tables:
         """The labels that `meta.security` amounts to: never empty."""
         found = {
             code if code in self.labels else self.unknown_label
-            for system, code in security
-            if system in self.label_systems
+            for written in security
+            for system, code in usual(*written)
+            if system in self.label_systems or (not system and code in self.labels)
         }
         return frozenset(found or (self.absent_label,))

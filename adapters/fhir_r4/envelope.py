@@ -56,6 +56,10 @@ class _Bundle(msgspec.Struct, rename="camel"):
     entry: list[Entry] | None = None
 
 
+class _Entries(msgspec.Struct):
+    entry: msgspec.Raw = _NOTHING
+
+
 class _Issue(msgspec.Struct, gc=False):
     severity: str = ""
     code: str = ""
@@ -73,6 +77,7 @@ class Head(msgspec.Struct, rename="camel", gc=False):
 
 
 _BUNDLE: Final = msgspec.json.Decoder(_Bundle)
+_ENTRIES: Final = msgspec.json.Decoder(_Entries)
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _OUTCOME: Final = msgspec.json.Decoder(_Outcome)
 _HEAD: Final = msgspec.json.Decoder(Head)
@@ -86,7 +91,11 @@ _CODES: Final = frozenset(
     """.split()  # noqa: SIM905 - they read better as words
 )
 """http://hl7.org/fhir/R4/valueset-issue-type.html: only these are repeated: any other is the source's own."""
-_PARTIAL: Final = frozenset({"incomplete", "timeout", "throttled", "too-costly"})
+_PARTIAL: Final = frozenset({"incomplete", "timeout", "throttled", "too-costly", "too-long"})
+_WITHHELD: Final = frozenset({"suppressed", "forbidden", "security"})
+
+_ONCE: Final = (b'"entry"', b'"total"', b'"link"')
+"""Keys of a Bundle that say how much there is."""
 
 _ANSWERS: Final = frozenset({"searchset", "batch-response", "collection", ""})
 """Types of Bundle that can be an answer; some servers give `$everything` as a collection, some say nothing."""
@@ -114,8 +123,9 @@ class Page:
 
     Attributes:
         resources: what came, as it came.
-        matches: entries that count towards `total`.
-        urls: their `fullUrl`s: a server that pages badly gives the same one twice.
+        names: `fullUrl`, or else `Type/id`, of the entries that count towards `total`: a server that pages badly gives
+            the same one twice.
+        unnamed: entries that count towards `total` and have neither.
         total: what the server says there is, where it says so.
         next: the link to the next page, where there is one.
         finding: ANSWERED, or what an OperationOutcome in the page says.
@@ -123,8 +133,8 @@ class Page:
     """
 
     resources: list[Resource] = field(default_factory=list)
-    matches: int = 0
-    urls: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    unnamed: int = 0
     total: int | None = None
     next: str | None = None
     finding: Finding = Finding.ANSWERED
@@ -139,11 +149,16 @@ def head_of(resource: "bytes | msgspec.Raw") -> Head:
         return Head()
 
 
+def _name_of(resource: msgspec.Raw) -> str | None:
+    head = head_of(resource)
+    return f"{head.resource_type}/{head.id}" if head.id else None
+
+
 def open_bundle(body: bytes) -> _Bundle:
     """Open a Bundle.
 
     Raises:
-        SourceMalformed: it is not JSON, or anything but a Bundle.
+        SourceMalformed: it is not JSON, or anything but a Bundle, or says something of itself twice.
     """
     bundle = _decode(body)
     _be_bundle(bundle)
@@ -157,12 +172,29 @@ def _be_bundle(bundle: _Bundle) -> None:
 
 def _decode(body: bytes) -> _Bundle:
     try:
-        return _BUNDLE.decode(body)
-    except UNREADABLE:
         try:
-            return _salvage(body)
-        except UNSALVAGEABLE:
-            raise SourceMalformed("its answer is not a FHIR Bundle in JSON") from None
+            bundle = _BUNDLE.decode(body)
+        except UNREADABLE:
+            bundle = _salvage(body)
+        # What is in doubt is an answer without entries, and one that may hold these keys twice; most hold them once.
+        twice = (not bundle.entry or any(body.count(key) > 1 for key in _ONCE)) and _says_twice(body)
+    except UNSALVAGEABLE:
+        raise SourceMalformed("its answer is not a FHIR Bundle in JSON") from None
+    if twice:
+        raise SourceMalformed("its Bundle says something of itself twice")
+    return bundle
+
+
+def _says_twice(body: bytes) -> bool:
+    """Whether a key of the envelope is there twice: a decoder takes the last, and what the first said would be lost."""
+    try:
+        entries = bytes(_ENTRIES.decode(body).entry)
+    except UNREADABLE:
+        entries = b""
+    # The entries are set aside, since the standard decoder is slow and need not read them.
+    rest = body.replace(entries, b"null", 1) if entries else body
+    keys = [key for key, _ in json.loads(rest, object_pairs_hook=list)]
+    return len(set(keys)) < len(keys)
 
 
 def _salvage(body: bytes) -> _Bundle:
@@ -195,7 +227,7 @@ def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_cou
         all_count: every entry counts towards `total`, whatever its mode, as in `$everything`.
 
     Raises:
-        SourceMalformed: it is not a searchset.
+        SourceMalformed: it is not a searchset, or says something of itself twice.
     """
     bundle = _decode(body)
     page = Page()
@@ -207,8 +239,8 @@ def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_cou
     _be_bundle(bundle)
     suspicious = b"OperationOutcome" in body
     resources = page.resources
-    urls = page.urls
-    matches = empty = strange = 0
+    names = page.names
+    empty = strange = 0
     for entry in bundle.entry or ():
         mode = entry.search.mode if entry.search else ""
         resource = entry.resource
@@ -218,9 +250,11 @@ def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_cou
         included = mode == "include"
         full_url = entry.full_url
         if all_count or not included:
-            matches += 1
-            if full_url:
-                urls.add(full_url)
+            name = full_url or _name_of(resource)
+            if name:
+                names.add(name)
+            else:
+                page.unnamed += 1
         if kind is not None and not included and resource is not _NOTHING and head_of(resource).resource_type != kind:
             strange += 1
         if resource is _NOTHING:
@@ -231,7 +265,6 @@ def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_cou
         _tell(page, Finding.TRUNCATED, f"{empty} entries without a readable resource")
     if strange:
         _tell(page, Finding.TRUNCATED, f"{strange} hits that are not what was searched for")
-    page.matches = matches
     page.total = bundle.total
     page.next = next((link.url for link in bundle.link or () if link.relation == "next"), None)
     return page
@@ -240,9 +273,12 @@ def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_cou
 def _hear(page: Page, outcome: "bytes | msgspec.Raw") -> None:
     """Take what an OperationOutcome says: severity and code, never a word of it."""
     try:
-        issues = _OUTCOME.decode(outcome).issue or ()
+        issues = _OUTCOME.decode(outcome).issue
     except UNREADABLE:
         _tell(page, Finding.TRUNCATED, "an OperationOutcome that can't be read")
+        return
+    if not issues:
+        _tell(page, Finding.TRUNCATED, "an OperationOutcome without an issue")
         return
     for issue in issues:
         severity = issue.severity if issue.severity in _SEVERITIES else "error"
@@ -252,7 +288,7 @@ def _hear(page: Page, outcome: "bytes | msgspec.Raw") -> None:
             finding = Finding.FAILED
         elif code in _PARTIAL:
             finding = Finding.TRUNCATED
-        elif code == "suppressed":
+        elif code in _WITHHELD:
             finding = Finding.WITHHELD_BY_SOURCE
         _tell(page, finding, f"{severity}: {code}")
 

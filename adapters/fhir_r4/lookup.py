@@ -14,7 +14,7 @@ from adapters.fhir_r4.capability import Statements
 from adapters.fhir_r4.envelope import UNREADABLE, finding_of_status, open_bundle, open_page
 from adapters.fhir_r4.ledger import Ledger
 from adapters.fhir_r4.plan import Plan, make_plan
-from adapters.fhir_r4.queries import COUNT, NHS_NUMBER_SYSTEM, Queries, Query
+from adapters.fhir_r4.queries import COUNT, NHS_NUMBER_SYSTEMS, Queries, Query
 from adapters.fhir_r4.search import REFUSALS, Outcome, Searcher
 from adapters.findings import Finding
 from adapters.transport import Exchange
@@ -223,7 +223,7 @@ def _local_id(hit: Resource, numbers: frozenset[str]) -> str | None:
     except UNREADABLE:
         return None
     carries = any(
-        identifier.system == NHS_NUMBER_SYSTEM and re.sub(r"[\s-]", "", identifier.value) in numbers
+        identifier.system in NHS_NUMBER_SYSTEMS and re.sub(r"[\s-]", "", identifier.value) in numbers
         for identifier in patient.identifier
     )
     return patient.id if patient.resource_type == "Patient" and carries else None

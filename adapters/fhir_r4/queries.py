@@ -10,9 +10,15 @@ from urllib.parse import quote, urlencode
 
 from fhirpy import AsyncFHIRClient
 
-__all__ = ["COUNT", "NHS_NUMBER_SYSTEM", "Queries", "Query", "patient_parameter"]
+__all__ = ["COUNT", "NHS_NUMBER_SYSTEM", "NHS_NUMBER_SYSTEMS", "Queries", "Query", "patient_parameter"]
 
 NHS_NUMBER_SYSTEM = "https://fhir.nhs.uk/Id/nhs-number"
+NHS_NUMBER_SYSTEMS = frozenset({
+    NHS_NUMBER_SYSTEM,
+    "http://fhir.nhs.net/Id/nhs-number",
+    "urn:oid:2.16.840.1.113883.2.1.4.1",
+})
+"""All by which a Patient may carry it: the one that is asked by, and two that older systems write."""
 
 COUNT = 500
 """Entries a page: as many as a server will give, since pages come one after the other. Servers cap it as they like."""

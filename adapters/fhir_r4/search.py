@@ -84,19 +84,19 @@ class Searcher:
     ) -> Outcome:
         """Follow the pages from one that is open."""
         seen: set[str] = set()
-        urls: set[str] = set()
+        names: set[str] = set()
         unnamed = 0
-        total: int | None = None
+        total = 0  # the most that any page says: one that shrinks does not take back what there was
         outcome = Outcome()
         while True:
             give(page.resources)
             outcome = Outcome(worst(outcome.finding, page.finding), outcome.notes + page.notes, steps=outcome.steps + 1)
-            urls |= page.urls
-            unnamed += page.matches - len(page.urls)
-            total = page.total if page.total is not None else total
+            names |= page.names
+            unnamed += page.unnamed
+            total = max(total, page.total or 0)
             if page.next is None:
-                gave = len(urls) + unnamed
-                if total is not None and total > gave:
+                gave = len(names) + unnamed
+                if total > gave:
                     return outcome | Outcome(Finding.TRUNCATED, (f"says {total}, gave {gave}",))
                 return outcome
             target = target_of(page.next, self._source.base_url, self._source.link_bases)

@@ -1,11 +1,14 @@
-"""`broker config check`: every fault that would stop the start, and nothing started."""
+"""`broker config check`: every fault that would stop the start, as far as can be told at once; and nothing started."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
-from broker import registry, settings
-from broker.app import identity_service, issuers, load_policies
-from broker.auth import Authenticator
+from broker import registry
+from broker.app import check_policies, identity_service, issuers
+from broker.auth import Authenticator, Issuer
 from broker.cli.outcome import HOLDS, HOLDS_NOT, USAGE, Stopped, show
 from broker.errors import ConfigurationError
 
@@ -24,31 +27,40 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _look(path: Path) -> tuple[list[ConfigurationError], list[str]]:
-    """Faults and notices. What a file alone shows comes first: the rest is only read where that is whole."""
-    faults = registry.check(path)
-    if faults:
+    """Faults and notices. What `broker.toml` names beside the manifests is only read where it has no fault itself."""
+    read, known, faults = registry.read(path)
+    if read is None:
         return faults, []
-    read = settings.load(path)
-    notices: list[str] = []
-    try:
-        notices += load_policies(read).notices
-    except ConfigurationError as fault:
-        faults.append(fault)
-    try:
+    policies, found = check_policies(read)
+    faults += found
+    with _noting(faults):
         identity_service(read)
-    except ConfigurationError as fault:
-        faults.append(fault)
+    for each in _apart(issuers(read, known)):
+        with _noting(faults):
+            Authenticator(each, read.server.public_url)
+    # With a fault somewhere, what seems to be missing may stand in the file that has it.
+    about = [] if faults else registry.notices(known, read, date.today())  # noqa: DTZ011  agreements end with a local day
+    return faults, [*about, *(policies.notices if policies else ())]
+
+
+@contextmanager
+def _noting(faults: list[ConfigurationError]) -> Iterator[None]:
     try:
-        known = registry.Registry.load(read.organisations.directory, settings=read)
-        Authenticator(issuers(read, known), read.server.public_url)
+        yield
     except ConfigurationError as fault:
         faults.append(fault)
-    return faults, notices
+
+
+def _apart(known: list[Issuer]) -> Iterator[list[Issuer]]:
+    """Each issuer with its keys in a file by itself, so that one bad file hides no other; the rest together."""
+    yield [each for each in known if each.jwks_url]
+    yield from ([each] for each in known if not each.jwks_url)
 
 
 def _text(faults: list[ConfigurationError], notices: list[str], path: Path) -> str:
+    count = {0: "no fault", 1: "1 fault"}.get(len(faults), f"{len(faults)} faults")
     return "\n".join([
         *(str(fault) for fault in faults),
         *(f"note: {notice}" for notice in notices),
-        f"{path}: {len(faults)} faults" if faults else f"{path}: no fault",
+        f"{path}: {count}",
     ])

@@ -79,6 +79,8 @@ def _token(commands: Any) -> None:
         -H "Content-Type: application/json" \\
         -d '{"patient": {"nhs_number": "9990000018", "birth_date": "1948-03-02"}}'
 
+    Usual role codes: R8000 clinician, R8001 nurse, R0001 privacy officer, R5105 Caldicott guardian.
+
     It lives five minutes. Refused unless every issuer in the configuration is a demo one: their private key is public.
     """
     parser = _add(
@@ -89,7 +91,7 @@ def _token(commands: Any) -> None:
         "--role", required=True, metavar="CODE", help="national job role, such as R8000, or the broker's own"
     )
     parser.add_argument("--organisation", required=True, metavar="ODS", help="for whom the person works, such as RJ1")
-    parser.add_argument("--user", default="555254240100", metavar="ID", help="who (default: %(default)s)")
+    parser.add_argument("--user", metavar="ID", help="who (left out: somebody made up, another for each role code)")
     parser.add_argument("--purpose", default="TREAT", metavar="CODE", help="v3-ActReason (default: %(default)s)")
     parser.add_argument("--patient", type=_nhs_number, metavar="NHS", help="the patient in context: ten digits")
     parser.add_argument("--birth-date", type=_date, metavar="DATE", help="of the patient: YYYY-MM-DD")
@@ -127,8 +129,14 @@ def _objection(commands: Any) -> None:
     )
 
     more = """
-    Decided by the privacy officer or Caldicott guardian of the lead controller. A decision not to uphold needs --reason
-    and --ico-route-told, and takes effect only once telling the patient is recorded, with --told.
+    What is received goes to under-review first, and from there to upheld or not-upheld.
+
+    Decided by a privacy officer (R0001) or Caldicott guardian (R5105) of the lead controller ([objections]
+    lead_controller), never by whoever recorded it. The token must come from an issuer of the operator's, one under
+    [[issuers]] in broker.toml: an organisation's own issuer will not do.
+
+    A decision not to uphold needs --reason and --ico-route-told, and takes effect only once telling the patient is
+    recorded, with --told.
     """
     decide = _add(actions, "decide", "Decide an objection.", more, module=module, action="decide")
     decide.add_argument("id", metavar="ID")
@@ -185,7 +193,11 @@ def _audit(commands: Any) -> None:
 def _config(commands: Any) -> None:
     parser = _add(commands, "config", "The configuration.")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    more = "Reads all that serve would read: broker.toml, the environment, manifests, keys, policies, identity files."
+    more = """
+    Reads all that serve would read: broker.toml, the environment, manifests, keys, policies with their scenarios,
+    identity files. Each run names all that can be told so far: what a fault hides, the next run tells. Notes are no
+    faults: they say what works less than one may expect.
+    """
     check = _add(
         actions, "check", "Every fault, with file, line and what to write instead.", more, module="broker.cli.config"
     )

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import io
 import json
+import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -43,8 +46,9 @@ async def run(*, once: bool, form: str, port: int | None, directory: Path | None
     Args:
         once: one lookup, then end; else serve until SIGINT or SIGTERM.
         form: `text` or `json`: what goes to standard output.
-        port: where the broker listens; None for 8080 if that is free, else any.
-        directory: where the files are written; None for a temporary folder, named on standard error.
+        port: where the broker listens; None for 8080 if that is free, else any; 0 for any.
+        directory: where the files are written; None for a temporary folder, named on standard error: kept for whoever
+            verifies the journal, unless the start fails.
 
     Raises:
         ConfigurationError: the directory can't be written, or somebody else listens there.
@@ -66,26 +70,38 @@ async def run(*, once: bool, form: str, port: int | None, directory: Path | None
 
 
 async def _perform(once: bool, form: str, port: int | None, directory: Path | None) -> int:  # noqa: FBT001 - as `run`
-    place = directory or Path(tempfile.mkdtemp(prefix="care-record-broker-demo-"))
-    if directory is None:
-        _tell(sys.stderr, f"broker demo: its files are in {place}")
-    async with _world() as world:
-        try:
-            config = write_world(place, world.sources, port=_free(USUAL_PORT) if port is None else port)
-        except OSError as error:
-            raise ConfigurationError(place, f"can't be written ({error.strerror}): name another directory") from None
-        settings = load(config, {})
-        await record_objections(settings)
-        async with running(settings) as address:
-            reply = await _look_up(settings, address)
-            records = await _audit(settings, reply.get("lookup_id", ""))
-            _tell(sys.stdout, _as_json(reply, records) if form == "json" else _as_text(reply, records))
-            if once:
-                return 1 if "error" in reply else 0
-            _tell(sys.stderr if form == "json" else sys.stdout, show_next(address, world.control, config))
-            _tell(sys.stderr, "Serving until interrupted (Ctrl-C).")
-            await asyncio.Event().wait()
+    if form == "text" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without arrows still gets the rest
+    with contextlib.ExitStack() as unless_started:
+        place = directory or _temporary(unless_started)
+        async with _world() as world:
+            try:
+                config = write_world(place, world.sources, port=port or _free(USUAL_PORT if port is None else 0))
+            except OSError as error:
+                problem = f"can't be written ({error.strerror}): name another directory"
+                raise ConfigurationError(place, problem) from None
+            settings = load(config, {})
+            await record_objections(settings)
+            async with running(settings) as address:
+                unless_started.pop_all()
+                if directory is None:
+                    kept = "are kept after its end, so that the journal can be verified"
+                    _tell(sys.stderr, f"broker demo: its files {kept}. To remove them: rm -r {shlex.quote(str(place))}")
+                reply = await _look_up(settings, address)
+                records = await _audit(settings, reply.get("lookup_id", ""))
+                _tell(sys.stdout, _as_json(reply, records) if form == "json" else _as_text(reply, records))
+                if once:
+                    return 1 if "error" in reply else 0
+                _tell(sys.stderr if form == "json" else sys.stdout, show_next(address, world.control, config))
+                _tell(sys.stderr, "Serving until interrupted (Ctrl-C).")
+                await asyncio.Event().wait()
     return 0
+
+
+def _temporary(unless_started: contextlib.ExitStack) -> Path:
+    place = Path(tempfile.mkdtemp(prefix="care-record-broker-demo-"))
+    unless_started.callback(shutil.rmtree, place, ignore_errors=True)
+    return place
 
 
 def _as_json(reply: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:

@@ -18,6 +18,10 @@ FEW: Final = 3
 """So many sources without a full answer are named at the top; more are counted."""
 LONG: Final = 3
 """From so many measurements of the same thing on, they are shown as one line over time."""
+ENDED: Final = ("stopped", "cancelled", "on-hold")
+"""Statuses of a medicine that somebody decided against."""
+REASONS: Final = {Status.PRACTICE_NOT_ASKED.value: "not asked: it takes no part, or nobody says which one it is"}
+"""Statuses that as they stand would not tell a reader why."""
 
 
 def show_lookup(reply: Json) -> str:
@@ -25,9 +29,9 @@ def show_lookup(reply: Json) -> str:
     resources = [entry["resource"] for entry in reply["bundle"]["entry"]]
     lines = [
         *_banner(reply, resources),
+        *_contradictions(resources, reply["sources"]),
         *_sources(reply["sources"]),
         *_missing(reply["sources"]),
-        *_contradictions(resources),
         *_record(resources),
         "",
         *_wrap(reply["statement"], ""),
@@ -53,12 +57,10 @@ def _banner(reply: Json, resources: Sequence[Json]) -> Iterator[str]:
     ]
     number = patient["nhs_number"]
     yield _rule(f"{names[0] if names else 'Patient'}, born {patient['birth_date']}, NHS number {number}")
-    unknown = sorted({str(row["name"]) for row in reply["sources"] if row["status"] not in DEFINITE})
     if reply["complete"]:
-        yield from _wrap("COMPLETE: every source in scope answered in full.", "  ")
+        yield from _wrap("COMPLETE: everybody in scope answered.", "  ")
     else:
-        whom = ", ".join(unknown) if len(unknown) <= FEW else f"{len(unknown)} of those in scope"
-        yield from _wrap(f"NOT COMPLETE: not everything is known from {whom}.", "  ")
+        yield from _wrap(f"NOT COMPLETE. No full answer: {_unknown(reply['sources'])}.", "  ")
         yield from _wrap("What is missing below is not the same as nothing being there.", "  ")
     restrictions = reply["restrictions"]
     if restrictions["objection"]:
@@ -69,9 +71,21 @@ def _banner(reply: Json, resources: Sequence[Json]) -> Iterator[str]:
         yield from _wrap(f"Not for this role: {', '.join(restrictions['categories_not_permitted'])}.", "  ")
 
 
+def _unknown(rows: Sequence[Json]) -> str:
+    """Who gave no full answer, and why."""
+    why: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        status = str(row["status"])
+        if status not in DEFINITE:
+            why[row["name"]].append(REASONS.get(status, status))
+    if len(why) > FEW:
+        return f"{len(why)} of those in scope, each named below"
+    return "; ".join(f"{name} ({', '.join(dict.fromkeys(reasons))})" for name, reasons in sorted(why.items()))
+
+
 def _sources(rows: Sequence[Json]) -> Iterator[str]:
     yield ""
-    yield _rule("WHO WAS ASKED")
+    yield _rule("WHO IS IN SCOPE")
     yield f"  {'source':<17}{'organisation':<41}{'status':<18}{'items':>5}{'time':>6}"
     for row in rows:
         name = textwrap.shorten(row["name"], 40, placeholder=" ...")
@@ -118,13 +132,35 @@ def _known(row: Json) -> bool:
     return bool(row["categories"]) or row["status"] in DEFINITE
 
 
-def _contradictions(resources: Sequence[Json]) -> Iterator[str]:
+def _contradictions(resources: Sequence[Json], rows: Sequence[Json]) -> Iterator[str]:
+    """What hurts most where it is not seen: before everything else."""
     issues = [resource for resource in resources if resource["resourceType"] == "DetectedIssue" and _brokers(resource)]
-    if issues:
+    said = [*(str(issue.get("detail", "")) for issue in issues), *_stopped_elsewhere(resources, rows)]
+    if said:
         yield ""
         yield _rule("SOURCES CONTRADICT EACH OTHER", "!")
-    for issue in issues:
-        yield from _wrap(issue.get("detail", ""), "  ")
+    for words in said:
+        yield from _wrap(words, "  ", "    ")
+
+
+def _stopped_elsewhere(resources: Sequence[Json], rows: Sequence[Json]) -> Iterator[str]:
+    """Each medicine that one source has stopped and another lists as active."""
+    names = {row["source"]: f"{row['name']} [{row['source']}]" for row in rows}
+    medicines = [resource for resource in resources if resource["resourceType"] == "MedicationRequest"]
+    for group in _groups(medicines, _links(resources)):
+        where: dict[str, set[str]] = defaultdict(set)
+        for resource in group:
+            source = source_of(resource)
+            where[describe(resource).standing].add(names.get(source, source))
+        against = [f"{status.upper()} at {_and(where[status])}" for status in ENDED if status in where]
+        if against and "active" in where:
+            what = describe(group[0]).what
+            yield f"{what}: {', '.join(against)}. But active at {_and(where['active'])}."
+
+
+def _and(names: Iterable[str]) -> str:
+    *others, last = sorted(names)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _brokers(resource: Json) -> bool:
@@ -199,9 +235,9 @@ def _trends(resources: Sequence[Json]) -> tuple[list[list[Json]], list[Json]]:
 
 def _trend(members: Sequence[Json]) -> Iterator[str]:
     first, last = describe(members[0]), describe(members[-1])
-    values = " > ".join(str(member["valueQuantity"].get("value", "?")) for member in members)
+    values = " → ".join(str(member["valueQuantity"].get("value", "?")) for member in members)
     unit = members[-1]["valueQuantity"].get("unit", "")
-    text = f"{last.what}: {values} {unit} (since {first.when[:7]})"
+    text = f"{last.what}: {values} {unit} (newest last; since {first.when[:7]})"
     yield from _line(last.when, text, source_of(members[0]))
 
 
@@ -220,8 +256,18 @@ def _intent(record: Json) -> str:
 
 
 def _plan(record: Json) -> str:
-    asked = sum(row["status"] == Status.WAITING for row in record["sources"])
-    return f"{asked} of {len(record['sources'])} rows are to be asked"
+    rows = record["sources"]
+    said: list[str] = [
+        f"{sum(row['status'] == Status.WAITING for row in rows)} of {len(rows)} rows are still to be asked"
+    ]
+    if record["identity"] == Status.ANSWERED:
+        said.append("the identity service has answered already")
+    elif record["identity"] is not None:
+        said.append(f"identity service {record['identity']}")
+    settled = [row for row in rows if row["status"] != Status.WAITING and row["source"] != "identity"]
+    if settled:
+        said.append("not asked: " + ", ".join(f"{row['source'] or row['name']} {row['status']}" for row in settled))
+    return "; ".join(said)
 
 
 def _part(record: Json) -> str:

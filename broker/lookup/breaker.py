@@ -96,17 +96,18 @@ class Breakers:
         probes = (host.enter(), own.enter())
         return any(probes)
 
-    def note(self, base_url: str, status: Status | None, *, probe: bool = True) -> None:
+    def note(self, base_url: str, status: Status | None, *, probe: bool = True, connected: bool = False) -> None:
         """What came of the call: None where it says nothing of the source (the caller left, or gave it little time).
 
-        A call that was no probe, such as one from before the outage, leaves the probe of another alone.
+        A call that was no probe, such as one from before the outage, leaves the probe of another alone. A source that
+        is unreachable though it was `connected` to takes nobody down with it: its proxy is there.
         """
         host, own = self._of(base_url)
         if status is None:
             if probe:
                 host.left()
                 own.left()
-        elif status is Status.UNREACHABLE:
+        elif status is Status.UNREACHABLE and not connected:
             host.failed()
             own.failed()
         elif status in _COUNTED:

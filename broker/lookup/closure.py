@@ -5,8 +5,12 @@ saves and loses where, when and by whom it was noted. Nothing that stays shows t
 """
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from broker.lookup.guard import PAUSE, Guarded, prune
 from broker.lookup.reading import Item
@@ -16,25 +20,38 @@ from policies.values import Coding, Edge
 
 __all__ = ["Closure", "key_of", "objects_of"]
 
+_Node = tuple[str, ...]
+"""A target, or an identifier that stands between those that have it and those that refer to it: so that many of each
+make as many edges as there are of them, and not a product."""
+
 
 class Closure:
     """What goes with what is kept out: edges between resources, from the board's closure table."""
 
     def __init__(
-        self, guarded: Guarded, tables: Tables, excluded: frozenset[Coding], *, runs_excluded: bool, final: bool
+        self,
+        guarded: Guarded,
+        tables: Tables,
+        excluded: frozenset[Coding],
+        *,
+        runs_excluded: bool,
+        final: bool,
+        unread: Collection[str] = (),
+        copies: Iterable[Item] = (),
     ) -> None:
         self._tables = tables
         self._deciding = tables.deciding
         self._excluded = excluded
         self._runs_excluded = runs_excluded
         self._final = final
+        self._unread = frozenset(unread)
         self._local = guarded.targets
-        self._all = [*guarded.unusable, *guarded.items]
+        self._all = [*guarded.unusable, *copies, *guarded.items]
         self._items = {(item.type, item.id): item for item in self._all}
-        self._names: dict[tuple[str, str], list[Target]] | None = None
         self._met: set[str | None] = {None}
         self._lacks: set[Target] = set()
-        self._severed: dict[Target, Item] = {}
+        self._severed: set[Target] = set()
+        self._named_out: set[_Node] = set()
         self._loses_entries = False
         self.out: set[Target] = set()
 
@@ -50,70 +67,67 @@ class Closure:
             if item.type == "DocumentReference" and self._cannot_be_told(item.data):
                 self.keep_out(item)
 
-    def lacking(self, asked: Iterable[str]) -> set[str]:
+    def lacking(self, asked: Iterable[str]) -> Generator[None, None, set[str]]:
         """What lacks and may decide on something asked for: the rest could change nothing that is shown."""
         if not self._lacks:
             return set()
         types = frozenset[str]().union(*(self._tables.types_of(name) for name in asked))
-        ways: dict[Target, list[Target]] = {}
-        for item in self._all:
-            source = (item.type, item.id)
+        ways: dict[_Node, list[_Node]] = defaultdict(list)
+        for n, item in enumerate(self._all):
+            if not n % PAUSE:
+                yield
             if item.type in types or item.type in self._tables.supporting:
                 # Whatever is shown may have to lose what it says of something.
-                told = (target for node in objects_of(item.data) for target in self._targets(node))
-                ways.setdefault(source, []).extend(told)
-            for target, edge in self._edges_of(item.data):
-                if edge in _FOLLOWS:
-                    ways.setdefault(source, []).append(target)
-                if edge in (Edge.GOVERNS, Edge.BOTH):
-                    ways.setdefault(target, []).append(source)
-        waiting = [target for target in self._items if target[0] in types]
-        met = set(waiting)
-        while waiting:
-            for target in ways.get(waiting.pop(), ()):
-                if target not in met:
-                    met.add(target)
-                    waiting.append(target)
-        return {f"{type_}/{id_}" for type_, id_ in met & self._lacks}
+                told = (self._leads_to(node) for node in objects_of(item.data))
+                ways[item.type, item.id].extend(node for node in told if node is not None)
+        yield from self._add_ways(ways, forward=True)
+        met = yield from _reached({target for target in self._items if target[0] in types}, ways)
+        return {f"{type_}/{id_}" for type_, id_ in self._lacks if (type_, id_) in met}
 
     def keep_out(self, item: Item) -> None:
         """This resource is out, or severed where its type is."""
         target = (item.type, item.id)
         if item.type in self._tables.severed:
-            self._severed[target] = item
+            self._severed.add(target)
         else:
             self.out.add(target)
 
-    def spread(self) -> None:
+    def spread(self) -> Generator[None, None, None]:
         """Follow the edges from all that is out until nothing more follows."""
         if not self.out:
             return
-        follows: dict[Target, list[Target]] = {}
-        for item in self._all:
-            source = (item.type, item.id)
-            for target, edge in self._edges_of(item.data):
-                if edge in _FOLLOWS:
-                    follows.setdefault(target, []).append(source)
-                if edge in (Edge.GOVERNS, Edge.BOTH):
-                    follows.setdefault(source, []).append(target)
-        waiting = list(self.out)
-        while waiting:
-            for reached in follows.get(waiting.pop(), ()):
-                follower = self._items.get(reached)
-                if follower is None or reached in self.out or reached in self._severed:
-                    continue
-                self.keep_out(follower)
-                if reached in self.out:
-                    waiting.append(reached)
+        follows: dict[_Node, list[_Node]] = defaultdict(list)
+        yield from self._add_ways(follows, forward=False)
+        # Nothing follows what is severed, for it stays.
+        for target in self._items:
+            if target[0] in self._tables.severed and target not in self.out:
+                follows.pop(target, None)
+        for node in (yield from _reached(self.out, follows)):
+            item = self._items.get((node[0], node[1]))
+            if item is not None and len(node) == _TARGET and node not in self.out:
+                self.keep_out(item)
 
-    def apply(self) -> None:
+    def apply(self) -> Generator[None, None, None]:
         """Sever and remove in the resources that stay."""
-        for item in self._severed.values():
-            self._sever(item)
-        if self.out or self._loses_entries:
-            for target, item in self._items.items():
-                if target not in self.out and self._trim(item):
-                    prune(item.data)
+        if self._severed:
+            for item in self._all:
+                if (item.type, item.id) in self._severed:
+                    self._sever(item)
+        if not (self.out or self._loses_entries):
+            return
+        self._named_out = {name for item in self._all if (item.type, item.id) in self.out for name in _names(item.data)}
+        for n, (target, item) in enumerate(self._items.items()):
+            if not n % PAUSE:
+                yield
+            if target not in self.out and self._trim(item.data, self._tables.containers.get(item.type, frozenset())):
+                prune(item.data)
+                _collect_again(item)
+
+    def forget_labels(self) -> None:
+        """Take the last of what tells where a severed resource was noted: kept until its labels were judged."""
+        if self._severed:
+            for item in self._all:
+                if (item.type, item.id) in self._severed and item.data.pop("meta", None) is not None:
                     _collect_again(item)
 
     def _cannot_be_told(self, document: Mapping[str, Any]) -> bool:
@@ -134,7 +148,7 @@ class Closure:
                 self._loses_entries = True
             elif keep is not None and (element not in keep or element == "meta"):
                 # A label says where it was noted, not what it is.
-                self._severed[target] = item
+                self._severed.add(target)
             else:
                 self.out.add(target)
 
@@ -154,7 +168,7 @@ class Closure:
                 continue
             if target[0] and not self._final:
                 self._lacks.add(target)
-            elif self._runs_excluded:
+            elif self._runs_excluded or "/".join(target) in self._unread:
                 self.out.add(target)
 
     def _may_decide(self, target: Target, reference: Mapping[str, Any]) -> bool:
@@ -172,74 +186,108 @@ class Closure:
         literal = reference["reference"]
         return self._local.of(literal) or (None if literal.startswith("#") else ("", literal))
 
-    def _edges_of(self, resource: Mapping[str, Any]) -> Iterator[tuple[Target, Edge]]:
+    def _add_ways(self, ways: dict[_Node, list[_Node]], *, forward: bool) -> Generator[None, None, None]:
+        """Add the edges: from what goes to what it goes with (`forward`), or back."""
+
+        def add(goes: _Node, goes_with: _Node) -> None:
+            if forward:
+                ways[goes].append(goes_with)
+            else:
+                ways[goes_with].append(goes)
+
+        named = False
+        for n, item in enumerate(self._all):
+            if not n % PAUSE:
+                yield
+            source = (item.type, item.id)
+            for node, edge in self._edges_of(item.data):
+                by_name = len(node) > _TARGET
+                named = named or by_name
+                if edge in _FOLLOWS:
+                    add(source, node)
+                if edge in (Edge.GOVERNS, Edge.BOTH):
+                    # Whoever has the identifier goes with what governs it, not with another who has it.
+                    add((*node, "governed") if by_name else node, source)
+        if not (named or forward):
+            return
+        for n, item in enumerate(self._all):
+            if not n % PAUSE:
+                yield
+            for name in _names(item.data):
+                add(name, (item.type, item.id))
+                add((item.type, item.id), (*name, "governed"))
+
+    def _edges_of(self, resource: Mapping[str, Any]) -> Iterator[tuple[_Node, Edge]]:
         """Where a resource, and what is contained in it, leads to. It depends on what its contained ones contain."""
         edges: Mapping[str, Edge] = self._tables.edges.get(str(resource.get("resourceType")), {})
         for element in edges.keys() & resource.keys():
-            for node in objects_of(resource[element]):
-                for target in self._targets(node):
-                    yield target, edges[element]
+            for part in objects_of(resource[element]):
+                node = self._leads_to(part)
+                if node is not None:
+                    yield node, edges[element]
         contained = resource.get("contained")
         for inner in contained if isinstance(contained, list) else ():
             if isinstance(inner, dict):
-                for target, edge in self._edges_of(inner):
-                    yield target, Edge.DEPENDANT if edge is Edge.CONTAINER else edge
+                for node, edge in self._edges_of(inner):
+                    yield node, Edge.DEPENDANT if edge is Edge.CONTAINER else edge
 
-    def _targets(self, node: Mapping[str, Any]) -> Sequence[Target]:
-        """What one object leads to, if it is a Reference: by address, else by an identifier that something here has."""
-        if isinstance(node.get("reference"), str):
-            target = self._target_of(node)
-            return () if target is None else (target,)
-        identifier = node.get("identifier")
-        return self._named(key_of(identifier)) if isinstance(identifier, dict) else ()
-
-    def _named(self, key: tuple[str, str]) -> Sequence[Target]:
-        if self._names is None:
-            self._names = {}
-            for item in self._all:
-                for one in _identifiers(item.data):
-                    self._names.setdefault(one, []).append((item.type, item.id))
-        return self._names.get(key, ())
-
-    def _leads_out(self, part: Any) -> bool:
-        """Whether anything in this part of a resource is excluded, or leads to what is kept out."""
-        return any(
-            key_of(node, "code") in self._excluded or not self.out.isdisjoint(self._targets(node))
-            for node in objects_of(part)
-        )
+    def _leads_to(self, part: Mapping[str, Any]) -> _Node | None:
+        """What one object leads to, if it is a Reference: by address, else by an identifier."""
+        if isinstance(part.get("reference"), str):
+            return self._target_of(part)
+        identifier = part.get("identifier")
+        return _name(identifier) if isinstance(identifier, dict) else None
 
     def _sever(self, item: Item) -> None:
         """Leave what may be told of it, and nothing of where, when and by whom it was noted."""
         keep = self._tables.severed[item.type]
         for element in [name for name in item.data if name not in keep and name not in _ALWAYS]:
             del item.data[element]
-        item.data.pop("meta", None)
+        meta = item.data.get("meta")
+        labels = meta.get("security") if isinstance(meta, dict) else None
+        if isinstance(labels, list):
+            labels[:] = [one for one in labels if not (isinstance(one, dict) and key_of(one, "code") in self._excluded)]
         for node in list(objects_of(item.data)):
             for element in [name for name in node if name.lstrip("_") in _WORDS]:
                 del node[element]
         _collect_again(item)
 
-    def _trim(self, item: Item) -> bool:
-        """Empty the entries and the references that lead to what is kept out; whether there were any."""
-        trimmed = False
-        containers = self._tables.containers.get(item.type, frozenset())
-        for node in list(objects_of(item.data)):
-            for element in _EXTENSIONS | containers if node is item.data else _EXTENSIONS:
-                value = node.get(element)
-                parts = value if isinstance(value, list) else [value]
-                for part in parts:
-                    if isinstance(part, dict) and part and self._leads_out(part):
-                        _close_ranks(parts, part)
-                        part.clear()
-                        trimmed = True
-            if not self.out.isdisjoint(self._targets(node)):
-                node.clear()
-                trimmed = True
-        return trimmed
+    def _trim(self, part: Any, entries: Collection[str] = ()) -> bool:
+        """Empty the entries, extensions and references that lead to what is kept out, in one walk from the inside.
+
+        Args:
+            part: of a resource; no deeper than reading lets it be.
+            entries: elements of this object that lose what leads there.
+
+        Returns:
+            Whether anything in it was excluded, or led there.
+        """
+        if isinstance(part, list):
+            leading = [self._trim(one) for one in part]  # every one of them
+            return any(leading)
+        if not isinstance(part, dict):
+            return False
+        node = self._leads_to(part)
+        refers = node in self.out or node in self._named_out
+        found = refers or ("code" in part and key_of(part, "code") in self._excluded)
+        for element, value in part.items():
+            if not isinstance(value, (dict, list)):
+                continue
+            inner = value if isinstance(value, list) else [value]
+            gone = [one for one in inner if self._trim(one)]
+            found = found or bool(gone)
+            if gone and (element in _EXTENSIONS or element in entries):
+                _take_out(inner, [one for one in gone if isinstance(one, dict)])
+        if refers:
+            part.clear()
+        return found
 
 
 _FOLLOWS = frozenset({Edge.DEPENDANT, Edge.BOTH})
 """Edges by which a resource goes with what it refers to."""
+
+_TARGET = 2
+"""Parts of a node that is a target."""
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
@@ -269,12 +317,32 @@ def key_of(node: Mapping[str, Any], of: str = "value") -> tuple[str, str]:
     return str(node.get("system")), str(node.get(of))
 
 
-def _identifiers(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _name(identifier: Mapping[str, Any]) -> _Node:
+    return ("", *key_of(identifier))
+
+
+def _names(data: Mapping[str, Any]) -> Iterator[_Node]:
     """What others may call this resource by."""
     stated = data.get("identifier")
     for one in stated if isinstance(stated, list) else [stated]:
         if isinstance(one, dict) and "value" in one:
-            yield key_of(one)
+            yield _name(one)
+
+
+def _reached(start: Iterable[_Node], ways: Mapping[_Node, Sequence[_Node]]) -> Generator[None, None, set[_Node]]:
+    """All that can be reached."""
+    met = set(start)
+    waiting = list(met)
+    while waiting:
+        if not len(waiting) % PAUSE:
+            yield
+        for n, node in enumerate(ways.get(waiting.pop(), ()), start=1):
+            if not n % PAUSE:
+                yield
+            if node not in met:
+                met.add(node)
+                waiting.append(node)
+    return met
 
 
 def _is_coded(concept: Any) -> bool:
@@ -282,15 +350,25 @@ def _is_coded(concept: Any) -> bool:
     return any("system" in node and isinstance(node.get("code"), str) for node in objects_of(concept))
 
 
-def _close_ranks(parts: Iterable[Any], gone: Mapping[str, Any]) -> None:
-    """What ranked below an entry that goes moves up: a gap would tell (FHIR R4, Encounter.diagnosis.rank)."""
-    rank = gone.get("rank")
-    if isinstance(rank, int):
-        for part in parts:
-            if isinstance(part, dict) and part.get("use") == gone.get("use"):
-                below = part.get("rank")
-                if isinstance(below, int) and below > rank:
-                    part["rank"] = below - 1
+def _take_out(parts: Iterable[Any], gone: Iterable[dict[str, Any]]) -> None:
+    """Empty these, and close ranks: what ranked below moves up, for a gap would tell (FHIR R4, Encounter.diagnosis)."""
+    ranks: dict[bytes, set[int]] = defaultdict(set)
+    for part in gone:
+        if isinstance(part.get("rank"), int):
+            ranks[_use(part)].add(part["rank"])
+        part.clear()
+    if not ranks:
+        return
+    in_order = {use: sorted(taken) for use, taken in ranks.items()}
+    for part in parts:
+        rank = part.get("rank") if isinstance(part, dict) else None
+        if isinstance(rank, int):
+            part["rank"] = rank - bisect_left(in_order.get(_use(part), ()), rank)
+
+
+def _use(part: Mapping[str, Any]) -> bytes:
+    """Each use of an entry has ranks of its own."""
+    return msgspec.json.encode(part.get("use"), order="deterministic")
 
 
 def _collect_again(item: Item) -> None:

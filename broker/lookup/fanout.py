@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from adapters.contract import Adapter, Learned, Resource, SourceRequest
-from adapters.errors import AdapterError, PatientNotFound
+from adapters.errors import AdapterError, PatientNotFound, SourceUnreachable
 from adapters.findings import Finding
 from broker.lookup.rows import STATUS_OF
 from broker.lookup.values import Status
@@ -28,6 +28,7 @@ class Answer:
         resources: in the order in which they came.
         findings: what was learned of each type; a type that is missing was not answered.
         failure: what a type that is missing takes; None where the source finished.
+        connected: it was unreachable only after it had been connected to, which says nothing against its host.
         not_found: the source says that it does not know the patient.
         further: what was read to judge it; None before that.
         notes: in the broker's words.
@@ -38,6 +39,7 @@ class Answer:
     resources: list[Resource] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     failure: Status | None = None
+    connected: bool = False
     not_found: bool = False
     further: list[Resource] | None = None
     notes: list[str] = field(default_factory=list)
@@ -79,6 +81,7 @@ async def ask(adapter: Adapter, request: SourceRequest) -> Answer:
         answer.not_found = True
     except AdapterError as error:
         answer.failure = STATUS_OF[error.finding]
+        answer.connected = isinstance(error, SourceUnreachable) and error.connected
         answer.retry_after = error.retry_after
         if error.note:
             answer.notes.append(error.note)

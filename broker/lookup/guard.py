@@ -89,6 +89,8 @@ def guard(items: Sequence[Item], identity: Identity, bases: Sequence[str]) -> Ge
             belongs = judge.participants(item.data.get(participants[0]), participants[1], item.data)
         else:
             belongs = True
+        if item.type == "RelatedPerson" and _is_self(item.data):
+            belongs = False
         about = "contained" not in item.data or judge.contained(item)
         if not belongs:
             guarded.unusable.append(item)
@@ -174,6 +176,13 @@ class _Judge:
         """Literals known to name this patient."""
         self._fine: set[str] = set()
         """Literals known to name no other patient."""
+        self._container: Mapping[str, Any] | None = None
+        self._inside: dict[str, Mapping[str, Any]] = {}
+        self._verdicts: dict[str, bool | None] = {}
+        """The resource last asked for what it contains, and by the literals that name them its contained resources, and
+        what is known of them."""
+        self._leaving: set[str] = set()
+        """Literals of contained resources that don't stay in the resource that is being judged."""
 
     def subject(self, value: Any, data: Mapping[str, Any]) -> bool:
         """Whether the element that says whose it is names this patient; False where it says nothing usable."""
@@ -221,11 +230,19 @@ class _Judge:
     def others(self, item: Item, subject: str | None) -> bool:
         """Remove every further mention of another patient; False where the finding is about that patient."""
         foreign = False
+        self._leaving = set()
+        staying = []
+        for inner in item.data.get("contained", ()):  # judged before anything in them is removed
+            if self._must_go(inner):
+                self._leaving.add(f"#{inner.get('id')}")
+                foreign = True
+            else:
+                staying.append(inner)
         for element, _, reference in item.references:
             if element == subject or not reference:
                 continue
             literal = reference.get("reference")
-            if literal in self._fine or not self._is_foreign(literal, reference, item.data):
+            if literal in self._fine or not self._is_foreign(literal, reference):
                 continue
             if element in ABOUT:
                 return False
@@ -240,9 +257,7 @@ class _Judge:
                 _remove_numbers(list(item.data.values()), theirs)
                 foreign = True
         if "contained" in item.data:
-            contained = item.data["contained"]
-            item.data["contained"] = [inner for inner in contained if not self._is_other_patient(inner)]
-            foreign = foreign or len(item.data["contained"]) < len(contained)
+            item.data["contained"] = staying
         if foreign:
             prune(item.data)
         return True
@@ -266,10 +281,7 @@ class _Judge:
 
     def _points_at_patient(self, literal: str, reference: Mapping[str, Any], data: Mapping[str, Any]) -> bool | None:
         if literal.startswith("#"):
-            inner = _contained(data, literal)
-            if inner is None or inner.get("resourceType") != "Patient":
-                return None
-            return _contained_is_theirs(inner, self._identity) or (False if _numbers_of(inner) else None)
+            return self._points_inside(literal, data)
         target = self._targets.of(literal)
         if target is None:
             return False if "Patient" in literal or reference.get("type") == "Patient" else None
@@ -280,12 +292,12 @@ class _Judge:
             return True
         return False
 
-    def _is_foreign(self, literal: str | None, reference: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    def _is_foreign(self, literal: str | None, reference: Mapping[str, Any]) -> bool:
         """Whether a reference, in an element that says nothing of whose it is, is to another patient."""
         if literal is None:
-            return not self._names_patient(reference, data, among_others=True)
+            return not self._names_patient(reference, reference, among_others=True)
         if literal.startswith("#"):
-            return self._is_foreign_contained(literal, data)
+            return literal in self._leaving
         target = self._targets.of(literal)
         if target is None:
             return "Patient" in literal or reference.get("type") == "Patient"
@@ -294,24 +306,62 @@ class _Judge:
         self._fine.add(literal)
         return False
 
-    def _is_foreign_contained(self, literal: str, data: Mapping[str, Any]) -> bool:
-        inner = _contained(data, literal)
-        return inner is not None and self._is_other_patient(inner)
+    def _points_inside(self, literal: str, data: Mapping[str, Any]) -> bool | None:
+        """As `_points_at_patient`, of a contained resource: judged once, however often it is named."""
+        if self._container is not data:
+            self._container = data
+            self._inside = {f"#{inner.get('id')}": inner for inner in data.get("contained", ())}
+            self._verdicts = {}
+        inner = self._inside.get(literal)
+        if inner is None or inner["resourceType"] != "Patient":
+            return None
+        if literal not in self._verdicts:
+            theirs = _contained_is_theirs(inner, self._identity)
+            self._verdicts[literal] = theirs or (False if _numbers_of(inner) else None)
+        return self._verdicts[literal]
 
-    def _is_other_patient(self, inner: Any) -> bool:
-        if not isinstance(inner, dict) or inner.get("resourceType") != "Patient":
-            return False
-        try:
-            return not _contained_is_theirs(inner, self._identity)
-        except WrongPatient:
+    def _must_go(self, inner: Mapping[str, Any]) -> bool:
+        """Whether a contained resource is of another patient, or says of ours what they were called elsewhere."""
+        kind = inner["resourceType"]
+        if kind == "Patient":
+            try:
+                return not _contained_is_theirs(inner, self._identity)
+            except WrongPatient:
+                return True
+        if kind == "Person" or (kind == "RelatedPerson" and _is_self(inner)):
             return True
+        return kind not in SUBJECT and kind not in PARTICIPANTS and self._names_another(inner)
+
+    def _names_another(self, inner: Mapping[str, Any]) -> bool:
+        """Whether another patient is named anywhere in it: where no table tells what that means, it is theirs."""
+        waiting: list[Any] = list(inner.values())
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, list):
+                waiting.extend(node)
+            elif isinstance(node, dict):
+                literal = node.get("reference")
+                if isinstance(literal, str):
+                    if literal[:1] != "#" and literal not in self._fine and self._is_foreign(literal, node):
+                        return True
+                elif node.get("type") == "Patient" and self._is_foreign(None, node):
+                    return True
+                if node.get("system") in NHS_NUMBER_SYSTEMS and _digits(node) not in ("", *self._identity.numbers):
+                    return True
+                waiting.extend(node.values())
+        return False
 
 
-def _contained(data: Mapping[str, Any], literal: str) -> Mapping[str, Any] | None:
-    for inner in data.get("contained") or ():
-        if isinstance(inner, dict) and "#" + str(inner.get("id")) == literal:
-            return inner
-    return None
+def _is_self(related: Mapping[str, Any]) -> bool:
+    """Whether a RelatedPerson is the patient themself, as another name (v3-RoleCode ONESELF)."""
+    stated = related.get("relationship")
+    concepts = stated if isinstance(stated, list) else [stated]
+    codings = [concept.get("coding") for concept in concepts if isinstance(concept, dict)]
+    return any(
+        isinstance(coding, dict) and str(coding.get("code")).strip().upper() == "ONESELF"
+        for listed in codings
+        for coding in (listed if isinstance(listed, list) else [listed])
+    )
 
 
 def _contained_is_theirs(patient: Mapping[str, Any], identity: Identity) -> bool:

@@ -1,15 +1,17 @@
 """Where may the patient not be found? What says where they live, or are seen, is taken out of a resource here."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
+from broker.lookup.closure import objects_of
 from broker.lookup.compartment import SUBJECT
 from broker.lookup.guard import prune
 from broker.lookup.reading import Item
-from broker.lookup.targets import Targets
+from broker.lookup.targets import Target, Targets
 
-__all__ = ["Hider", "Hiding", "is_home"]
+__all__ = ["Hider", "Hiding", "homes"]
 
 
 class Hiding(StrEnum):
@@ -43,28 +45,39 @@ class Hider:
         if item.type == "RelatedPerson":
             for element in ("address", "telecom"):
                 data.pop(element, None)
-        if item.type == "Location" and is_home(data):
+        if item.type == "Location" and _is_home(data):
             return False
         if _is_home_visit(data):
-            data.pop("location", None)
-            item.references = [one for one in item.references if one[0] != "location"]
+            _take(data, "location")
         if "contained" in data:
             self._hide_contained(item)
         if self._hiding is Hiding.HOME:
             return True
         if item.type in _PLACES:
             return False
-        data.pop("identifier", None)
-        self._hide_places(list(data.values()))
+        subject = SUBJECT.get(item.type)
+        self._hide_places(data, besides=subject)
         prune(data)
         return True
+
+    def hide_reach(self, data: dict[str, Any]) -> None:
+        """Take out the addresses and numbers that an extension gives, wherever it stands: rare, so looked for last."""
+        for node in list(objects_of(data)):
+            for element in ("extension", "modifierExtension"):
+                stated = node.get(element)
+                for one in stated if isinstance(stated, list) else ():
+                    if isinstance(one, dict) and ("valueAddress" in one or "valueContactPoint" in one):
+                        one.clear()
+        prune(data)
 
     def _hide_contained(self, item: Item) -> None:
         """Take out contained homes, and where all places must not show contained places, with what refers to them."""
         kept, gone = [], set()
         for inner in item.data["contained"]:
             kind = inner.get("resourceType")
-            home = kind == "Location" and (is_home(inner) or _is_home_visit(item.data))
+            if _is_home_visit(inner):
+                _take(inner, "location")
+            home = kind == "Location" and (_is_home(inner) or _is_home_visit(item.data))
             if home or (self._hiding is Hiding.PLACES and kind in _PLACES):
                 gone.add(f"#{inner.get('id')}")
                 continue
@@ -79,24 +92,111 @@ class Hider:
         if gone:
             prune(item.data)
 
-    def _hide_places(self, node: Any) -> None:
+    def _hide_places(self, node: dict[str, Any], *, besides: str | None = None) -> None:
+        """Take out of one object, and all below it, what says where or who. `besides` names the patient."""
+        if _is_reference(node):
+            self._hide_reference(node)
+            return
+        if _is_business_identifier(node) or _is_local_coding(node):
+            node.clear()
+            return
+        _hide_local_codings(node)
+        for element in list(node):
+            value = node[element]
+            if element == besides:
+                continue
+            if element == "meta":
+                node[element] = {key: said for key, said in value.items() if key in _META} if _is_object(value) else {}
+            elif element == "modifierExtension":
+                # That something changes what this means must stay, so that nobody reads it without.
+                node[element] = [dict(_MODIFIER)]
+                continue
+            elif element == "url" and isinstance(value, str):
+                target = self._targets.of(value)
+                node[element] = {} if target is None else f"{target[0]}/{target[1]}"
+            elif _TELLING.fullmatch(element) or _is_local_address(element, value):
+                _take(node, element)
+                continue
+            for one in value if isinstance(value, list) else [node[element]]:
+                if isinstance(one, dict):
+                    self._hide_places(one)
+
+    def _hide_reference(self, node: dict[str, Any]) -> None:
         """A Reference to anything but the patient or another part of the record says where or who."""
-        if isinstance(node, list):
-            for one in node:
-                self._hide_places(one)
-        elif isinstance(node, dict):
-            if _is_reference(node):
-                literal = node.get("reference")
-                target = self._targets.of(literal) if isinstance(literal, str) else None
-                if target is None or (target[0] not in SUBJECT and target[0] != "Patient") or target[0] in _PLACES:
-                    if not (isinstance(literal, str) and literal.startswith("#")):
-                        node.clear()
-                else:
-                    node.pop("display", None)
-                return
-            node.pop("authorString", None)
-            for one in node.values():
-                self._hide_places(one)
+        for element in ("identifier", "extension"):
+            node.pop(element, None)
+        literal = node.get("reference")
+        if isinstance(literal, str) and literal.startswith("#"):
+            return
+        target = self._targets.of(literal) if isinstance(literal, str) else None
+        if target is None or (target[0] not in SUBJECT and target[0] != "Patient") or target[0] in _PLACES:
+            node.clear()
+        else:
+            node.pop("display", None)
+
+
+_META = frozenset({"versionId", "lastUpdated", "security"})
+_MODIFIER: Mapping[str, Any] = {"url": "urn:care-record-broker:hidden", "valueBoolean": True}
+
+_TELLING = re.compile(r".*[iI]dentifier|requisition|extension|facilityType|authorString|locationCode|telecom|address")
+"""Elements that say who has the record, where or by whom it was made."""
+
+_WELL_KNOWN = re.compile(
+    r"https?://(?:[\w-]+\.)*(?:hl7\.org|snomed\.info|loinc\.org|unitsofmeasure\.org|fhir\.nhs\.uk|fhir\.hl7\.org\.uk"
+    r"|dmd\.nhs\.uk|read\.info)(?:/(?!Id/).*)?|urn:oid:2\.16\.840\.1\.113883\.(?!2\.1\.4\.|2\.1\.3\.2\.4\.19\.).*|urn:(?:ietf|iso):.*"
+)
+"""Systems that all of the NHS uses: any other is somebody's own. The NHS's own systems of identifiers, and the OIDs
+of organisations, name an organisation."""
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_well_known(system: Any) -> bool:
+    return not isinstance(system, str) or _WELL_KNOWN.fullmatch(system) is not None
+
+
+def _is_local_address(element: str, value: Any) -> bool:
+    """An address of the source's own: of a questionnaire, a protocol, rules."""
+    said = value if isinstance(value, list) else [value]
+    return element != "system" and any(
+        isinstance(one, str) and one.startswith(("http:", "https:")) and not _is_well_known(one) for one in said
+    )
+
+
+def _is_business_identifier(node: Mapping[str, Any]) -> bool:
+    """An Identifier or a ContactPoint: a Quantity has a number for its value, a Coding has none."""
+    return isinstance(node.get("system"), str) and isinstance(node.get("value"), str)
+
+
+def _is_local_coding(node: dict[str, Any]) -> bool:
+    """A Coding of somebody's own system. A Quantity in somebody's own units keeps the words for them."""
+    if _is_well_known(node.get("system")):
+        return False
+    if "value" in node or "unit" in node:
+        for element in ("system", "code"):
+            node.pop(element, None)
+        return False
+    return "code" in node or "display" in node
+
+
+def _hide_local_codings(concept: dict[str, Any]) -> None:
+    """Take the codings of somebody's own systems out of a concept; their words stay where nothing else says it."""
+    codings = concept.get("coding")
+    if not isinstance(codings, list):
+        return
+    kept = [one for one in codings if isinstance(one, dict) and _is_well_known(one.get("system"))]
+    words = [one["display"] for one in codings if isinstance(one, dict) and isinstance(one.get("display"), str)]
+    if not kept and words and "text" not in concept:
+        concept["text"] = words[0]
+    concept["coding"] = kept
+
+
+def _take(node: dict[str, Any], element: str) -> None:
+    """Take an element out, and empty what was in it: no reference there counts any more."""
+    for one in list(objects_of(node.pop(element, None))):
+        one.clear()
 
 
 _REFERENCE_KEYS = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
@@ -115,10 +215,30 @@ def _code_of(coding: Any) -> str | None:
 
 
 def _is_home_visit(data: Mapping[str, Any]) -> bool:
-    return data["resourceType"] == "Encounter" and _code_of(data.get("class")) == "HH"
+    return data.get("resourceType") == "Encounter" and _code_of(data.get("class")) == "HH"
 
 
-def is_home(location: Mapping[str, Any]) -> bool:
+def homes(items: Iterable[Item], targets: Targets) -> set[Target]:
+    """The Locations that are the patient's home: typed as one, or where a home visit was."""
+    found: set[Target] = set()
+    for item in items:
+        if item.type == "Location" and _is_home(item.data):
+            found.add((item.type, item.id))
+        elif item.type == "Encounter" or "contained" in item.data:
+            visits = [one for one in (item.data, *item.data.get("contained", ())) if _is_home_visit(one)]
+            found.update(target for visit in visits for target in _places_of(visit, targets))
+    return found
+
+
+def _places_of(visit: Mapping[str, Any], targets: Targets) -> Iterator[Target]:
+    for node in objects_of(visit.get("location")):
+        literal = node.get("reference")
+        target = targets.of(literal) if isinstance(literal, str) else None
+        if target is not None and target[0] == "Location":
+            yield target
+
+
+def _is_home(location: Mapping[str, Any]) -> bool:
     """A Location that is somebody's home: type PTRES (v3-RoleCode) or physical type house."""
     types = location.get("type")
     concepts = [*(types if isinstance(types, list) else ()), location.get("physicalType")]

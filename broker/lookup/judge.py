@@ -24,6 +24,9 @@ from policies.values import Reader, Reason, Sight
 
 __all__ = ["Judge", "Judged", "failed_row"]
 
+_MOST_LACKING = 1_000
+"""References read to judge one source; more than that come from a source that refers to what it does not have."""
+
 MoreReader = Callable[[Sequence[str]], Awaitable[list[Resource]]]
 
 
@@ -82,19 +85,21 @@ class Judge:
             labels: the reader is bound by a restriction found at the source.
             more: reads what lacks, at the source.
         """
+        unread: list[str] = []
         items, unreadable = await paced(read(answer.resources))
         if any(resource_type == "Patient" for resource_type in unreadable):
             return self._whole(ask, answer, Status.MALFORMED, "its Patient can't be read")
         try:
             guarded = await self._guard(ask, items)
             scope, lost = self._scope(ask, answer)
-            screened = await self._screen(guarded, scope, final=False)
+            screened = await self._screen(items, guarded, scope, final=False)
             if screened.lacks:
-                further, failed = await paced(read(await more(screened.lacks)))
+                unread = screened.lacks[_MOST_LACKING:]
+                further, failed = await paced(read(await more(screened.lacks[:_MOST_LACKING])))
                 items.extend(further)
                 unreadable.extend(failed)
                 guarded = await self._guard(ask, items)
-                screened = await self._screen(guarded, scope, final=True)
+                screened = await self._screen(items, guarded, scope, final=True, unread=unread)
         except WrongPatient as wrong:
             judged = self._whole(ask, answer, Status.WRONG_PATIENT, "it answered about somebody else")
             return replace(judged, wrong_patient=True, wrong_birth_date=wrong.birth_date)
@@ -104,15 +109,18 @@ class Judge:
             hiding = Hiding.PLACES
         if lost is not None or answer.not_found:
             # What came before it was cut, or before it was said that there is nothing, can't be judged whole.
-            screened = Screened()
-        return await self._release(ask, answer, guarded, screened, hiding, unreadable, lost)
+            screened, unread = Screened(), []
+        return await self._release(ask, answer, guarded, screened, hiding, unreadable, lost, len(unread))
 
     async def _guard(self, ask: Ask, items: list[Item]) -> Guarded:
         source = ask.registered.source
         return await paced(guard(items, self.identity, (source.base_url, *source.link_bases)))
 
-    async def _screen(self, guarded: Guarded, scope: Scope, *, final: bool) -> Screened:
-        return await paced(screen(guarded, self.policies.tables, scope, self._see, final=final))
+    async def _screen(
+        self, items: Sequence[Item], guarded: Guarded, scope: Scope, *, final: bool, unread: Collection[str] = ()
+    ) -> Screened:
+        tables, copies = self.policies.tables, _copies(items, guarded)
+        return await paced(screen(guarded, tables, scope, self._see, final=final, unread=unread, copies=copies))
 
     def _see(
         self, questions: frozenset[tuple[str, frozenset[str]]]
@@ -159,6 +167,7 @@ class Judge:
         hiding: Hiding,
         unreadable: Sequence[str],
         lost: Status | None,
+        unread: int,
     ) -> Judged:
         source = ask.name
         shown = self.label(ask.row) if hiding is Hiding.PLACES else ask.row
@@ -185,10 +194,14 @@ class Judge:
         # What is never shared is not even something that could not be used.
         left = [one.type for one in guarded.unusable if (one.type, one.id) not in screened.out]
         unusable = [*unreadable, *left]
-        row = self._row(ask, answer, screened, patient if lost is None else None, unusable, lost)
+        # Whatever category depends on what was not read, it may lack something.
+        short = [*unusable, ""] if unread else unusable
+        row = self._row(ask, answer, screened, patient if lost is None else None, short, lost)
         notes = [*answer.notes, *guarded.notes]
         if unusable and lost is None:
             notes.append(f"{len(unusable)} resource{'s' if len(unusable) > 1 else ''} could not be read or used")
+        if unread:
+            notes.append(f"{unread} references that decide were not read: what depends on them is left out")
         if ask.organisation.excluded_services:
             notes.append(RUNS_EXCLUDED)
         return Judged(
@@ -264,6 +277,14 @@ def failed_row(ask: Ask, status: Status, answer: Answer | None, notes: tuple[str
 def _timed(row: Row, answer: Answer) -> Row:
     retry = None if answer.retry_after is None else math.ceil(answer.retry_after)
     return replace(row, elapsed_ms=round(answer.elapsed * 1000), retry_after_s=retry)
+
+
+def _copies(items: Sequence[Item], guarded: Guarded) -> list[Item]:
+    """What came more than once under one type and id, and may differ: all but the one that may be released."""
+    if len(guarded.items) + len(guarded.patients) == len(items):
+        return []
+    kept = {(item.type, item.id): item for item in guarded.items}
+    return [item for item in items if kept.get((item.type, item.id), item) is not item]
 
 
 def _is_restricted(patients: Sequence[Item], policies: Policies) -> bool:

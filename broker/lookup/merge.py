@@ -5,10 +5,12 @@ contradictions are shown (`DetectedIssue`), in an order that does not depend on 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from itertools import islice, product
 from typing import Any
 
 from broker.lookup.facts import Fact
+from broker.lookup.guard import PAUSE
 from broker.lookup.ids import Ids
 from broker.lookup.release import encode
 from broker.lookup.values import Entry
@@ -22,8 +24,8 @@ _DATED = frozenset({"immunisation", "procedure"})
 _BROKER = "urn:care-record-broker:source:broker"
 
 
-def merge(facts: Iterable[Fact], ids: Ids, patient_id: str) -> list[Entry]:
-    """Link what is the same and show what contradicts; entered-in-error has no part in either.
+def merge(facts: Iterable[Fact], ids: Ids, patient_id: str) -> Generator[None, None, list[Entry]]:
+    """Link what is the same and show what contradicts, pausing; entered-in-error has no part in either.
 
     Args:
         facts: of everything released.
@@ -31,12 +33,15 @@ def merge(facts: Iterable[Fact], ids: Ids, patient_id: str) -> list[Entry]:
         patient_id: of the one Patient.
     """
     ordered = sorted(facts, key=lambda fact: (fact.kind, fact.reference))
-    return [*_links(ordered, ids), *_contradictions(ordered, ids, patient_id)]
+    yield
+    links = yield from _links(ordered, ids)
+    return [*links, *_contradictions(ordered, ids, patient_id)]
 
 
-def _links(facts: Sequence[Fact], ids: Ids) -> list[Entry]:
+def _links(facts: Sequence[Fact], ids: Ids) -> Generator[None, None, list[Entry]]:
     entries = []
-    for group in _same(facts):
+    for group in (yield from _same(facts)):
+        yield
         references = [fact.reference for fact in group]
         resource = {
             "resourceType": "Linkage",
@@ -50,19 +55,23 @@ def _links(facts: Sequence[Fact], ids: Ids) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.order)
 
 
-def _same(facts: Sequence[Fact]) -> list[list[Fact]]:
+def _same(facts: Sequence[Fact]) -> Generator[None, None, list[list[Fact]]]:
     """Groups of records of one thing, each in at least two sources."""
     groups: list[list[Fact]] = []
-    for cluster in _by_code([fact for fact in facts if fact.codes and fact.none_known is None]):
-        groups.extend(
-            sorted(agreeing, key=lambda fact: fact.reference)
-            for agreeing in _by_qualifiers(cluster)
-            if len({fact.source for fact in agreeing}) > 1
-        )
+    clusters = yield from _by_code([fact for fact in facts if fact.codes and fact.none_known is None])
+    for cluster in clusters:
+        if _are_many(cluster):
+            found = yield from _by_qualifiers(cluster)
+            groups.extend(sorted(one, key=lambda fact: fact.reference) for one in found if _are_many(one))
     return groups
 
 
-def _by_code(facts: Sequence[Fact]) -> list[list[Fact]]:
+def _are_many(facts: Sequence[Fact]) -> bool:
+    """Whether they are of more than one source."""
+    return any(fact.source != facts[0].source for fact in facts)
+
+
+def _by_code(facts: Sequence[Fact]) -> Generator[None, None, list[list[Fact]]]:
     """Facts of a kind that share a code, directly or through another."""
     parent = list(range(len(facts)))
 
@@ -74,31 +83,80 @@ def _by_code(facts: Sequence[Fact]) -> list[list[Fact]]:
 
     first: dict[tuple[str, Coding], int] = {}
     for n, fact in enumerate(facts):
+        if not n % PAUSE:
+            yield
         for code in fact.codes:
             parent[root(n)] = root(first.setdefault((fact.kind, code), n))
     clusters: dict[int, list[Fact]] = defaultdict(list)
     for n, fact in enumerate(facts):
         clusters[root(n)].append(fact)
-    return [cluster for cluster in clusters.values() if len(cluster) > 1]
+    return list(clusters.values())
 
 
-def _by_qualifiers(cluster: Sequence[Fact]) -> list[list[Fact]]:
+def _by_qualifiers(cluster: Sequence[Fact]) -> Generator[None, None, list[list[Fact]]]:
     """Split by what must agree. What is not said agrees with what is, as long as it agrees with only one."""
-    groups: list[list[Fact]] = []
+    groups = _Groups()
     # The fullest first, so that those that say less find the group they belong to.
-    for fact in sorted(cluster, key=lambda fact: (sum(q is None for q in fact.qualifiers), fact.reference)):
-        if fact.kind in _DATED and fact.qualifiers[0] is None:
-            continue
-        fitting = [group for group in groups if all(_agree(fact, other) for other in group)]
-        if len(fitting) == 1:
-            fitting[0].append(fact)
-        elif not fitting:
-            groups.append([fact])
-    return groups
+    ordered = sorted(cluster, key=lambda fact: (sum(q is None for q in fact.qualifiers), fact.reference))
+    for n, fact in enumerate(ordered):
+        if not n % PAUSE:
+            yield
+        if fact.kind not in _DATED or fact.qualifiers[0] is not None:
+            groups.add(fact)
+    return groups.members
 
 
-def _agree(one: Fact, other: Fact) -> bool:
-    return all(a is None or b is None or a == b for a, b in zip(one.qualifiers, other.qualifiers, strict=True))
+_Said = tuple[str | None, ...]
+"""Qualifiers, None where one is not said."""
+
+
+class _Groups:
+    """Groups of facts that agree, found by what they say together: never by comparing one with all the others."""
+
+    def __init__(self) -> None:
+        self.members: list[list[Fact]] = []
+        self._said: list[_Said] = []
+        self._index: dict[tuple[tuple[bool, ...], _Said], dict[int, None]] = defaultdict(dict)
+        """Numbers of groups, by which qualifiers each says and any part of what it says."""
+        self._masks: dict[tuple[bool, ...], None] = {}
+
+    def add(self, fact: Fact) -> None:
+        """To the one group that it agrees with; to a new one where there is none; to none where there are several."""
+        said = fact.qualifiers
+        agreeing = (
+            n
+            for mask in self._masks
+            for n in self._index.get(
+                (mask, tuple(q if known else None for q, known in zip(said, mask, strict=True))), ()
+            )
+        )
+        fitting = list(islice(agreeing, 2))
+        if not fitting:
+            self.members.append([fact])
+            self._said.append(said)
+            self._enter(len(self._said) - 1)
+        elif len(fitting) == 1:
+            (n,) = fitting
+            self.members[n].append(fact)
+            together = tuple(a if b is None else b for a, b in zip(said, self._said[n], strict=True))
+            if together != self._said[n]:
+                self._leave(n)
+                self._said[n] = together
+                self._enter(n)
+
+    def _enter(self, n: int) -> None:
+        for key in self._keys(n):
+            self._index[key][n] = None
+            self._masks[key[0]] = None
+
+    def _leave(self, n: int) -> None:
+        for key in self._keys(n):
+            del self._index[key][n]
+
+    def _keys(self, n: int) -> set[tuple[tuple[bool, ...], _Said]]:
+        said = self._said[n]
+        mask = tuple(q is not None for q in said)
+        return {(mask, part) for part in product(*((q, None) for q in said))}
 
 
 def _contradictions(facts: Sequence[Fact], ids: Ids, patient_id: str) -> list[Entry]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from adapters.contract import Arrival, Resource
+from policies.codings import is_usual, usual
 from policies.values import Coding
 
 __all__ = ["NHS_NUMBER_SYSTEMS", "Item", "Reference", "read"]
@@ -52,7 +53,7 @@ class Item:
         arrival: how it came.
         full_url: the entry's `fullUrl`.
         references: every literal Reference in it, and those to a Patient without a literal.
-        codes: every coding in it.
+        codes: every coding in it, in its usual spelling.
         numbers: every identifier in it that is an NHS number, with the top-level element.
     """
 
@@ -73,14 +74,16 @@ class Item:
     def security(self) -> list[Coding]:
         """The codings of `meta.security`."""
         meta = self.data.get("meta")
-        labels = meta.get("security") if isinstance(meta, dict) else None
-        if not isinstance(labels, list):
-            return []
-        return [(str(one.get("system")), str(one.get("code"))) for one in labels if isinstance(one, dict)]
+        labels = meta.get("security", ()) if isinstance(meta, dict) else ()
+        return [coding for one in labels for coding in usual(one.get("system"), one.get("code"))]
 
     def spots_of(self, codings: AbstractSet[Coding]) -> list[tuple[str, int]]:
-        """Where any of these codings stands: the top-level element, and the position in its list (-1 where none)."""
-        return [
+        """Where any of these codings stands: the top-level element, and the position in its list (-1 where none).
+
+        One in another spelling is not found again entry by entry: it counts as the resource's own, like its id.
+        """
+        own = [("id", -1)] if any(_has_respelled(value, codings) for value in self.data.values()) else []
+        return own + [
             (element, index)
             for element, value in self.data.items()
             for index, part in (enumerate(value) if isinstance(value, list) else ((-1, value),))
@@ -96,6 +99,8 @@ class Item:
             _drop_narratives(data["contained"])
         if self.type == "Composition":
             _drop_narratives(data.get("section"))
+        if "meta" in data:
+            _check_labels(data["meta"])
         for element, value in data.items():
             kind = value.__class__
             if kind is dict:
@@ -109,6 +114,8 @@ class Item:
                         self._walk(element, index, inner)
                     elif inner.__class__ is list:
                         raise ValueError(_NESTED)
+        if len(self.references) > _MOST_REFERENCES:
+            raise ValueError("more references than any real resource has")
 
     def _walk(self, element: str, index: int, root: dict[str, Any]) -> None:  # noqa: C901, PLR0912 - calls cost
         """Go through all below `root`. The tightest loop of the broker: every object of every answer passes here."""
@@ -119,6 +126,8 @@ class Item:
         while stack:
             node = pop()
             size += 1
+            if "resourceType" in node and (node is not root or element != "contained"):
+                raise ValueError("a resource in a place where none is judged")
             if "reference" in node:
                 if node["reference"].__class__ is str:
                     self.references.append((element, index, node))
@@ -129,12 +138,16 @@ class Item:
             if "system" in node:
                 system = node["system"]
                 code = node.get("code")
-                if code.__class__ is str and system.__class__ is str:
+                if code.__class__ is str and system.__class__ is str and is_usual(system, code):
                     self.codes.append((system, code))
                     if len(node) == _CODING and node.get("display").__class__ is str:
                         continue
+                elif code is not None:
+                    self.codes += usual(system, code)
                 if system in NHS_NUMBER_SYSTEMS:
                     self.numbers.append((element, node))
+            elif "code" in node and node["code"].__class__ is not dict:
+                self.codes += usual(None, node["code"])
             for value in node.values():
                 kind = value.__class__
                 if kind is dict:
@@ -152,13 +165,36 @@ class Item:
 _CODING = 3
 """Fields of the usual coding: system, code, display. Nothing more can be below one."""
 
+_MOST_REFERENCES = 5_000
+_MOST_CONTAINED = 500
+"""In one resource: more of them is no record, but work for the broker."""
+
 _NESTED = "a list in a list: FHIR has none, and nothing in it would be judged"
 
 
 def _check_contained(contained: Any) -> None:
-    """Contained resources are a list of objects and contain none themselves (FHIR R4, dom-2): else none is judged."""
-    if not isinstance(contained, list) or any(not isinstance(one, dict) or "contained" in one for one in contained):
+    """Contained resources are a list of objects and contain none themselves (FHIR R4, dom-2): else none is judged.
+
+    Each has a type, and an id of its own if any: two by one name could not be told apart.
+    """
+    if not isinstance(contained, list) or len(contained) > _MOST_CONTAINED:
         raise ValueError("contained resources in a form that can't be judged")
+    names: set[str] = set()
+    for one in contained:
+        if not isinstance(one, dict) or "contained" in one or not isinstance(one.get("resourceType"), str):
+            raise ValueError("a contained resource in a form that can't be judged")
+        if "id" in one:
+            name = str(one["id"])
+            if name in names:
+                raise ValueError("one id for two contained resources")
+            names.add(name)
+
+
+def _check_labels(meta: Any) -> None:
+    """Labels are a list of objects: in another form they would be none, and what they keep back would leave."""
+    labels = meta.get("security", []) if isinstance(meta, dict) else []
+    if not isinstance(labels, list) or not all(isinstance(one, dict) for one in labels):
+        raise ValueError("labels in a form that can't be judged")
 
 
 def _drop_narratives(parts: Any) -> None:
@@ -204,6 +240,18 @@ def _has_any(node: Any, codings: AbstractSet[Coding]) -> bool:
     # `code` may be a concept: as words, which no coding is, it can be looked up all the same.
     coding = (str(node.get("system")), str(node.get("code")))
     return coding in codings or any(_has_any(one, codings) for one in node.values())
+
+
+def _has_respelled(node: Any, codings: AbstractSet[Coding]) -> bool:
+    """Whether one of these codings stands in it, but not as it is written there."""
+    if isinstance(node, list):
+        return any(_has_respelled(one, codings) for one in node)
+    if not isinstance(node, dict):
+        return False
+    written = (node.get("system"), node.get("code"))
+    return any(coding in codings and coding != written for coding in usual(*written)) or any(
+        _has_respelled(one, codings) for one in node.values()
+    )
 
 
 def _is_deep(root: dict[str, Any]) -> bool:

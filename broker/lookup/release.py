@@ -4,6 +4,7 @@ Where the patient lives or is seen is taken out here, where it must not show. No
 pass through here.
 """
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 from broker.lookup.compartment import SUBJECT
 from broker.lookup.facts import RECORDED, Fact, fact_of
 from broker.lookup.guard import prune
-from broker.lookup.hiding import Hider, Hiding, is_home
+from broker.lookup.hiding import Hider, Hiding, homes
 from broker.lookup.ids import Ids
 from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
 from broker.lookup.screen import Kept
@@ -84,11 +85,18 @@ def release(
         The entries, in order, and what merging needs of them.
     """
     kept_out = out | targets.dropped
+    hider = None
     if hiding is not Hiding.NOTHING:
-        kept_out |= {
-            ("Location", one.item.id) for one in kept if one.item.type == "Location" and is_home(one.item.data)
-        }
-    hider = None if hiding is Hiding.NOTHING else Hider(targets, hiding)
+        # Also by what is not released: a visit that was not asked for tells all the same whose home it is.
+        at_home = homes(targets.items, targets)
+        kept_out |= at_home
+        hider = Hider(targets, hiding)
+        left = []
+        for one in kept:
+            yield
+            if (one.item.type, one.item.id) not in at_home and hider.hide(one.item):
+                left.append(one)
+        kept = _referred_to(left, targets, kept_out) if at_home or hiding is Hiding.PLACES else left
     rewriter = _Rewriter(kept_out, targets, origin.source, ids, patient_id)
     meta_source = _SOURCE_URN + origin.label
     tag = [] if origin.organisation is None else [{"system": ODS_SYSTEM, "code": origin.organisation}]
@@ -104,8 +112,6 @@ def release(
     for one in kept:
         yield
         item = one.item
-        if hider is not None and not hider.hide(item):
-            continue
         data = item.data
         new = rewriter.id_of(item.id)
         if one.categories and item.type in RECORDED:
@@ -126,12 +132,17 @@ def release(
         rank = ranks.get(one.categories)
         if rank is None:
             rank = ranks[one.categories] = min((order[name] for name in one.categories), default=len(order))
+        content = encode(data)
+        if hider is not None and (b'"valueAddress"' in content or b'"valueContactPoint"' in content):
+            # To look through what is written costs far less than to walk every resource for what is rare.
+            hider.hide_reach(data)
+            content = encode(data)
         entries.append(
             Entry(
                 (rank, item.type, origin.place, new),
                 item.type,
                 new,
-                encode(data),
+                content,
                 "match" if one.categories else "include",
             )
         )
@@ -140,7 +151,24 @@ def release(
     return entries, facts
 
 
+def _referred_to(kept: Sequence[Kept], targets: Targets, out: set[Target]) -> list[Kept]:
+    """What counts by itself, and what something that leaves still refers to."""
+    supporting = {(one.item.type, one.item.id): one for one in kept if not one.categories}
+    found = [one for one in kept if one.categories]
+    for one in found:  # grows as it goes
+        for _, _, reference in one.item.references:
+            literal = reference.get("reference")
+            target = targets.of(literal) if literal else None
+            if target is not None and target not in out and target in supporting:
+                found.append(supporting.pop(target))
+    return found
+
+
 _META = frozenset({"versionId", "lastUpdated", "profile", "security"})
+
+
+_SOMEWHERE = re.compile(r"https?://|[A-Z][A-Za-z]+[/?]")
+"""A reference that says what it is to. Any other may be to a patient, and says what they are called."""
 
 
 class _Rewriter:
@@ -188,6 +216,8 @@ class _Rewriter:
             elif not inside and self._targets.of(literal) is None:
                 # Somewhere else: what it is called may stay, but nothing here could follow it.
                 del reference["reference"]
+                if not _SOMEWHERE.match(literal) or "patient" in literal.lower() or reference.get("type") == "Patient":
+                    reference.pop("display", None)
                 gone = True
             else:
                 reference.clear()

@@ -5,7 +5,7 @@ this role, with the same closure; what the role may not see. Pure: what it lacks
 that once, and it judges again. Counts, links and contradictions are made from what is left, never from what came.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,16 @@ class Screened:
     lacks: list[str] = field(default_factory=list)
 
 
-def screen(guarded: Guarded, tables: Tables, scope: Scope, see: See, *, final: bool) -> Generator[None, None, Screened]:
+def screen(
+    guarded: Guarded,
+    tables: Tables,
+    scope: Scope,
+    see: See,
+    *,
+    final: bool,
+    unread: Collection[str] = (),
+    copies: Sequence[Item] = (),
+) -> Generator[None, None, Screened]:
     """Judge every resource, pausing between them.
 
     Args:
@@ -76,43 +85,60 @@ def screen(guarded: Guarded, tables: Tables, scope: Scope, see: See, *, final: b
         scope: what was asked.
         see: the role's decisions.
         final: no further reading: what still lacks is judged as the organisation is known.
+        copies: more of what is guarded, under the same type and id: never released, but each decides on it.
+        unread: what lacks and was not even asked for: what depends on it stays out everywhere.
     """
-    closure = Closure(guarded, tables, scope.excluded, runs_excluded=scope.runs_excluded, final=final)
+    closure = Closure(
+        guarded,
+        tables,
+        scope.excluded,
+        runs_excluded=scope.runs_excluded,
+        final=final,
+        unread=unread,
+        copies=copies,
+    )
     yield from closure.seed()
-    screened = Screened(lacks=sorted(closure.lacking(scope.asked)))
+    screened = Screened(lacks=sorted((yield from closure.lacking(scope.asked))))
     if screened.lacks and not final:
         return screened
-    closure.spread()
-    closure.apply()
+    yield from closure.spread()
+    yield from closure.apply()
     left = [item for item in guarded.items if (item.type, item.id) not in closure.out]
     kinds = _Kinds(tables, scope)
     kind_of = []
-    for n, item in enumerate(left):
+    told = [*left, *(item for item in copies if (item.type, item.id) not in closure.out)]
+    for n, item in enumerate(told):
         if not n % PAUSE:
             yield
         kind_of.append(kinds.of(item))
     sights = see(kinds.questions())
 
-    labelled = Closure(guarded, tables, scope.excluded, runs_excluded=scope.runs_excluded, final=True)
+    labelled = Closure(guarded, tables, scope.excluded, runs_excluded=scope.runs_excluded, final=True, copies=copies)
     hidden: set[Target] = set()
     verdicts = {kind: _Verdict(*kind, sights, tables, scope) for kind in set(kind_of)}
-    for item, kind in zip(left, kind_of, strict=True):
+    for n, (item, kind) in enumerate(zip(told, kind_of, strict=True)):
+        if not n % PAUSE:
+            yield
         if verdicts[kind].labelled:
             labelled.out.add((item.type, item.id))
         elif verdicts[kind].barred:
             hidden.add((item.type, item.id))
             screened.withheld |= verdicts[kind].known
     if labelled.out:
-        labelled.spread()
-        labelled.apply()
-        for item, kind in zip(left, kind_of, strict=True):
+        yield from labelled.spread()
+        yield from labelled.apply()
+        for item, kind in zip(told, kind_of, strict=True):
             if (item.type, item.id) in labelled.out:
                 screened.withheld |= verdicts[kind].known
         hidden |= labelled.out
+        labelled.forget_labels()
+    closure.forget_labels()
 
     screened.out = closure.out | hidden
     supporting: dict[Target, Item] = {}
-    for item, kind in zip(left, kind_of, strict=True):
+    for n, (item, kind) in enumerate(zip(left, kind_of, strict=False)):
+        if not n % PAUSE:
+            yield
         if hidden and (item.type, item.id) in hidden:
             continue
         counted = verdicts[kind].counted
@@ -120,7 +146,7 @@ def screen(guarded: Guarded, tables: Tables, scope: Scope, see: See, *, final: b
             screened.kept.append(Kept(item, counted))
         elif not kind[0] and item.type in tables.supporting:
             supporting[item.type, item.id] = item
-    screened.kept.extend(_supporters(screened.kept, supporting, guarded))
+    screened.kept.extend((yield from _supporters(screened.kept, supporting, guarded)))
     return screened
 
 
@@ -203,11 +229,15 @@ class _Verdict:
         self.counted = tuple(name for name in shown if name in scope.asked and (name == home or name in scope.offered))
 
 
-def _supporters(kept: Iterable[Kept], supporting: Mapping[Target, Item], guarded: Guarded) -> list[Kept]:
+def _supporters(
+    kept: Iterable[Kept], supporting: Mapping[Target, Item], guarded: Guarded
+) -> Generator[None, None, list[Kept]]:
     """Resources that belong to nobody, kept because something released refers to them."""
     found: dict[Target, Kept] = {}
     waiting = [one.item for one in kept]
     while waiting:
+        if not len(waiting) % PAUSE:
+            yield
         for _, _, reference in waiting.pop().references:
             target = guarded.targets.of(reference["reference"]) if "reference" in reference else None
             if target is not None and target in supporting and target not in found:

@@ -1,11 +1,11 @@
 """All sources of a plan asked side by side, each judged when it has finished or been cut."""
 
 import asyncio
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from adapters.contract import Adapter, Requester, Resource, SourceRequest
+from adapters.contract import Adapter, Learned, Requester, Resource, SourceRequest
+from adapters.findings import Finding
 from broker.lookup.breaker import Breakers, Paused
 from broker.lookup.fanout import Answer, ask, read
 from broker.lookup.hiding import Hiding
@@ -16,8 +16,11 @@ from broker.lookup.values import Status
 
 __all__ = ["Sources"]
 
-_MOST_LACKING = 200
-"""References read to judge one source; more than that come from a source that refers to what it does not have."""
+_MOST = 20_000
+"""Resources judged of one source in one lookup: more than any record has, and no more than can be judged in time."""
+
+_BATCH = 200
+"""References read at once."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Sources:
         judge: of this lookup.
         places: how much of where the patient is shows.
         until: the last moment for sources, on the loop's clock.
+        deadline: the last moment for judging them.
         requester: for onward provenance.
         lookup_id: sent on.
         labels: the reader is bound by a restriction found at a source.
@@ -40,6 +44,7 @@ class Sources:
     judge: Judge
     places: Places
     until: float
+    deadline: float
     requester: Requester
     lookup_id: str
     labels: bool
@@ -61,7 +66,18 @@ class Sources:
             whole_time = self.until >= now + what.registered.timeout
             answer = await ask(self.adapters[what.name], request)
         finally:
-            self.breakers.note(source.base_url, _said_of_source(answer, whole_time=whole_time), probe=probe)
+            self.breakers.note(
+                source.base_url,
+                _said_of_source(answer, whole_time=whole_time),
+                probe=probe,
+                connected=answer is not None and answer.connected,
+            )
+        if len(answer.resources) > _MOST:
+            del answer.resources[_MOST:]
+            types = frozenset(answer.findings)
+            answer.learn(
+                Learned(types, Finding.TRUNCATED, notes=(f"more than {_MOST} resources: the rest is left out",))
+            )
         return await self._judged(what, answer, request), answer
 
     async def again(self, what: Ask, answer: Answer) -> Judged:
@@ -71,17 +87,23 @@ class Sources:
     async def _judged(self, what: Ask, answer: Answer, request: SourceRequest) -> Judged:
         async def more(references: Sequence[str]) -> list[Resource]:
             if answer.further is None:
-                lacking = list(itertools.islice(references, _MOST_LACKING))
                 self._turn.release()  # who waits for a source holds up nobody
                 try:
-                    answer.further = await read(self.adapters[what.name], request, lacking)
+                    further = []
+                    for n in range(0, len(references), _BATCH):
+                        batch = references[n : n + _BATCH]
+                        further.extend(await read(self.adapters[what.name], request, batch))
+                    answer.further = further
                 finally:
                     await self._turn.acquire()
             return answer.further
 
         # One source at a time: only one holds its resources as objects, but for those that wait for what they lack.
-        async with self._turn:
-            judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
+        try:
+            async with asyncio.timeout_at(self.deadline), self._turn:
+                judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
+        except TimeoutError:
+            return Judged(row=failed_row(what, Status.TIMED_OUT, answer, ("what it gave could not be judged in time",)))
         if judged.hiding is Hiding.PLACES:
             self.places.hide()
         return judged

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from broker.auth import Caller
-from broker.errors import BrokerError, Forbidden, IdentityNotConfirmed, JournalUnavailable, RequestError
+from broker.errors import BrokerError, Conflict, Forbidden, IdentityNotConfirmed, JournalUnavailable, RequestError
 from broker.identity import NoIdentity, Person
 from broker.journal import LookupRecord
 from broker.lookup.begun import Lookup, Rooms
@@ -23,12 +23,14 @@ from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
 from broker.lookup.judge import Judge, Judged
 from broker.lookup.merge import merge
+from broker.lookup.pace import paced
 from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask, Permission, Plan, make_plan, permit
 from broker.lookup.rows import FAILED, in_order, is_complete, nothing_answered, require_met
 from broker.lookup.sources import Sources
 from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Status, Summary
+from policies.values import Objection
 
 __all__ = ["Story"]
 
@@ -45,9 +47,13 @@ _SENSITIVE = "B1611"
 
 _NOBODY_SAYS = "Name and address are left out: no identity service, and no Patient of the reader's own organisation."
 
+_FORBIDDING = frozenset({Objection.UPHELD, Objection.UNDECIDED})
+
+_OBJECTS_NOW = "The patient's objection changed while this was looked up: ask again."
+
 _Ending = Literal["released", "refused", "failed"]
 
-_REFUSED = (Forbidden, RequestError, IdentityNotConfirmed)
+_REFUSED = (Forbidden, RequestError, IdentityNotConfirmed, Conflict)
 
 
 class Story:
@@ -60,6 +66,8 @@ class Story:
         self._query = query
         self._rows: dict[str | None, Row] = {}
         self._policies: frozenset[str] = frozenset()
+        self._unless_objected: tuple[str, ...] = ()
+        """Numbers under which nobody objected when this was planned; none where somebody had."""
         self._places = Places(Hiding.NOTHING, (), str)
 
     async def to_the_end(self) -> None:
@@ -92,7 +100,8 @@ class Story:
         rooms, query, caller = self._rooms, self._query, self._caller
         loop = asyncio.get_running_loop()
         budget = min(query.timeout or rooms.limits.deadline, rooms.limits.deadline)
-        until = loop.time() + budget * (1 - _KEPT)
+        deadline = loop.time() + budget
+        until = deadline - budget * _KEPT
         today = rooms.today()
 
         permission = permit(caller, query, rooms.registry, rooms.policies, today)
@@ -111,6 +120,7 @@ class Story:
             today=today,
         )
         self._policies = plan.policies
+        self._unless_objected = () if plan.objection else person.identity.numbers
         self._rows = {row.source: row for row in plan.rows()}
         record.plan(
             sources=[row.as_json() for row in plan.rows()],
@@ -140,6 +150,7 @@ class Story:
             judge=judge,
             places=self._places,
             until=until,
+            deadline=deadline,
             requester=caller.requester,
             lookup_id=self._lookup.lookup_id,
             labels=not self._may_see_restricted,
@@ -158,7 +169,7 @@ class Story:
         judged = [task.result() for task in tasks]
         for n, (part, answer) in enumerate(judged):
             if self._shows_too_much(part) and answer is not None:
-                judged[n] = (await sources.again(plan.asks[n], answer), answer)
+                judged[n] = (await self._again(plan.asks[n], answer, sources), answer)
         return [part for part, _ in judged]
 
     async def _one(self, record: LookupRecord, one: Ask, sources: Sources) -> tuple[Judged, Answer | None]:
@@ -171,10 +182,25 @@ class Story:
             record.part(source=part.row.as_json())
             await record.durable()
             if self._shows_too_much(part) and answer is not None:
-                part = await sources.again(one, answer)
+                part = await self._again(one, answer, sources)
+            self._heed_objection()
             self._give(self._part(part))
             return part, None
         return part, answer
+
+    def _heed_objection(self) -> None:
+        """An objection is in force within one second: recorded since this was planned, it ends it.
+
+        Raises:
+            Conflict: with it, other sources would have been asked.
+        """
+        if self._unless_objected and self._rooms.objections.standing(self._unless_objected) in _FORBIDDING:
+            raise Conflict(_OBJECTS_NOW)
+
+    async def _again(self, one: Ask, answer: Answer, sources: Sources) -> Judged:
+        part = await sources.again(one, answer)
+        self._rows[one.name] = part.row  # it may have run out of time
+        return part
 
     def _shows_too_much(self, part: Judged) -> bool:
         """It was judged before another source said that places must not show."""
@@ -217,11 +243,13 @@ class Story:
         elif known is None and plan.origin is None and person.status is None:
             shown = (replace(shown[0], notes=(*shown[0].notes, _NOBODY_SAYS)), *shown[1:]) if shown else shown
         ids = Ids(self._rooms.keys.id_check_key, query.nhs_number, hidden=places.hiding is Hiding.PLACES)
+        facts = itertools.chain.from_iterable(part.facts for part in parts)
         entries = (
             one_patient(patient_id, query.nhs_number, query.birth_date, known, places.hiding),
-            *merge(itertools.chain.from_iterable(part.facts for part in parts), ids, patient_id),
+            *await paced(merge(facts, ids, patient_id)),
         )
         complete = is_complete(rows)
+        self._heed_objection()
         await self._release(record, complete=complete)
         if not self._lookup.streaming:
             for one in sorted(map(self._part, parts), key=lambda one: one.row.source or ""):

@@ -1,7 +1,8 @@
 """Who takes part? Organisations by their manifests, with their sources, agreements and issuers."""
 
-from broker.registry.loading import Registry, check, installed_kinds, read_manifest
+from broker.registry.loading import Registry, check, installed_kinds, read, read_manifest
 from broker.registry.manifest import CATEGORIES, EXCLUDED_SERVICES, SERVICE_TYPES, STATES, Agreement, Contacts
+from broker.registry.noticing import notices
 from broker.registry.organisations import Organisation, RegisteredSource
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "Registry",
     "check",
     "installed_kinds",
+    "notices",
+    "read",
     "read_manifest",
 ]

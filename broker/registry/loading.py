@@ -12,14 +12,14 @@ from typing import Final
 from broker import settings as configuration
 from broker.errors import ConfigurationError
 from broker.registry.manifest import LONGEST_NAME, Manifest
-from broker.registry.organisations import Organisation, register_source, why_not
+from broker.registry.organisations import Organisation, register_source
 from broker.settings.document import read_document
 from broker.settings.kinds import Place, did_you_mean
 from broker.settings.loading import DEMO_BEYOND_LOOPBACK, manifests_beside_faults
 from broker.settings.shape import Reading
 from broker.settings.values import Settings
 
-__all__ = ["Registry", "check", "installed_kinds", "read_manifest"]
+__all__ = ["Registry", "check", "installed_kinds", "read", "read_manifest"]
 
 _KINDS_OF_THE_INTERFACE: Final = frozenset({"fhir-r4", "gp-connect", "openehr", "rest-json", "nrl"})
 
@@ -85,9 +85,22 @@ def check(
     known_kinds: Collection[str] | None = None,
 ) -> list[ConfigurationError]:
     """Every fault of `broker.toml` and of the manifests that it names."""
+    return read(path, environ, known_kinds=known_kinds)[2]
+
+
+def read(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    known_kinds: Collection[str] | None = None,
+) -> tuple[Settings | None, Registry, list[ConfigurationError]]:
+    """The configuration (None with a fault of its own), the organisations whose manifests have none, and all faults."""
     settings, faults = configuration.read(path, environ)
     directory = settings.organisations.directory if settings else manifests_beside_faults(path, environ)
-    return faults + (_read(directory, known_kinds, settings, environ)[1] if directory else [])
+    if directory is None:
+        return settings, Registry({}), faults
+    registry, found = _read(directory, known_kinds, settings, environ)
+    return settings, registry, faults + found
 
 
 def installed_kinds() -> frozenset[str]:
@@ -104,15 +117,21 @@ def read_manifest(
 ) -> tuple[Organisation | None, list[ConfigurationError]]:
     """One organisation, or None with at least one fault."""
     try:
-        document = read_document(file)
+        organisation, reading = _read_manifest(file, known_kinds, environ, source_timeout)
     except ConfigurationError as fault:
         return None, [fault]
-    reading = Reading(document, Place(file.parent, environ))
+    return (None, _sorted(reading.faults)) if reading.faults else (organisation, [])
+
+
+def _read_manifest(
+    file: Path, known_kinds: Collection[str] | None, environ: Mapping[str, str], source_timeout: float
+) -> tuple[Organisation | None, Reading]:
+    """The organisation, None with a fault that leaves no whole one, and what was read. Raises ConfigurationError."""
+    reading = Reading(read_document(file), Place(file.parent, environ))
     manifest = reading.read(Manifest)
-    if manifest is not None:
-        _check_sources(manifest, reading, installed_kinds() if known_kinds is None else known_kinds)
-    if manifest is None or reading.faults:
-        return None, sorted(reading.faults, key=lambda fault: fault.line or 0)
+    _check_sources(reading, installed_kinds() if known_kinds is None else known_kinds)
+    if manifest is None:
+        return None, reading
     return Organisation(
         ods_code=manifest.ods_code,
         name=manifest.name,
@@ -125,27 +144,34 @@ def read_manifest(
         excluded_services=frozenset(manifest.services.excluded),
         contacts=manifest.contacts,
         file=file,
-    ), []
+    ), reading
 
 
-def _check_sources(manifest: Manifest, reading: Reading, kinds: Collection[str]) -> None:
+def _sorted(faults: list[ConfigurationError]) -> list[ConfigurationError]:
+    return sorted(faults, key=lambda fault: fault.line or 0)
+
+
+def _check_sources(reading: Reading, kinds: Collection[str]) -> None:
+    """What is wrong with a source only beside other settings, or beside what is installed."""
     names: set[str] = set()
-    for index, entry in enumerate(manifest.sources):
-        at = ("sources", index)
-        if entry.name.lower() in names:
-            reading.fault((*at, "name"), "another source of this organisation has this name: give each its own")
-        names.add(entry.name.lower())
-        if (too_long := len(f"{manifest.ods_code}-{entry.name}") - LONGEST_NAME) > 0:
-            reading.fault((*at, "name"), f"write a name that is at least {too_long} characters shorter")
-        if entry.kind not in kinds:
-            words = (
-                "is not available in this version" if entry.kind in _KINDS_OF_THE_INTERFACE else "is no kind of source"
-            )
-            known = " ".join(sorted(kinds)) or "none: no adapter is installed"
-            reading.fault((*at, "kind"), f"this {words}: write one of {known}{did_you_mean(entry.kind, kinds)}")
-        if problem := why_not(entry):
-            key, message = problem
-            reading.fault((*at, key), message)
+    ods_code = reading.right.get(("ods_code",))
+    for at, value in list(reading.right.items()):
+        match at:
+            case ("sources", _, "name"):
+                if value.lower() in names:
+                    reading.fault(at, "another source of this organisation has this name: give each its own")
+                names.add(value.lower())
+                if ods_code and (too_long := len(f"{ods_code}-{value}") - LONGEST_NAME) > 0:
+                    reading.fault(at, f"write a name that is at least {too_long} characters shorter")
+            case ("sources", _, "kind") if value not in kinds:
+                reading.fault(at, _no_kind(value, kinds))
+
+
+def _no_kind(kind: str, kinds: Collection[str]) -> str:
+    words = "is not available in this version" if kind in _KINDS_OF_THE_INTERFACE else "is no kind of source"
+    known = " ".join(sorted(kinds)) or "none: no adapter is installed"
+    guess = did_you_mean(kind, kinds) if len(kinds) > 1 else ""
+    return f"this {words}: write one of {known}{guess}"
 
 
 def _read(
@@ -162,39 +188,33 @@ def _read(
         return Registry({}), [ConfigurationError(directory, message)]
     faults: list[ConfigurationError] = []
     organisations: dict[str, Organisation] = {}
+    codes: dict[str, str] = {}
     issuers = {issuer.iss: settings.file.name for issuer in settings.issuers} if settings else {}
+    source_timeout = settings.lookup.source_timeout if settings else 4.0
     for file in files:
-        organisation, found = read_manifest(
-            file,
-            known_kinds=known_kinds,
-            environ=environ,
-            source_timeout=settings.lookup.source_timeout if settings else 4.0,
-        )
-        faults += found
-        if organisation is None:
+        try:
+            organisation, reading = _read_manifest(file, known_kinds, environ, source_timeout)
+        except ConfigurationError as fault:
+            faults.append(fault)
             continue
-        faults += _beside_the_others(organisation, organisations, issuers, settings)
-        organisations.setdefault(organisation.ods_code, organisation)
-        if organisation.issuer:
-            issuers.setdefault(organisation.issuer.iss, file.name)
+        _check_beside_the_others(file, reading, codes, issuers, settings)
+        faults += _sorted(reading.faults)
+        if organisation is not None and not reading.faults:
+            organisations[organisation.ods_code] = organisation
     return Registry(MappingProxyType(dict(sorted(organisations.items())))), faults
 
 
-def _beside_the_others(
-    organisation: Organisation,
-    organisations: Mapping[str, Organisation],
-    issuers: Mapping[str, str],
-    settings: Settings | None,
-) -> list[ConfigurationError]:
-    """What is wrong with a manifest only because of another file."""
-    document = read_document(organisation.file)
-    faults = []
-    if other := organisations.get(organisation.ods_code):
-        words = f"ods_code: {other.file.name} has this code too: keep one manifest per organisation"
-        faults.append(document.fault(("ods_code",), words))
-    if organisation.issuer and (where := issuers.get(organisation.issuer.iss)):
-        words = f"issuer.iss: {where} has this issuer too: an issuer speaks for one alone"
-        faults.append(document.fault(("issuer", "iss"), words))
-    if organisation.issuer and organisation.issuer.demo and settings and not settings.server.listen.loopback:
-        faults.append(document.fault(("issuer", "demo"), f"issuer.demo: {DEMO_BEYOND_LOOPBACK}"))
-    return faults
+def _check_beside_the_others(
+    file: Path, reading: Reading, codes: dict[str, str], issuers: dict[str, str], settings: Settings | None
+) -> None:
+    """What is wrong with a manifest only because of another file. `codes` and `issuers`: in which file each stands."""
+    if ods_code := reading.right.get(("ods_code",)):
+        if other := codes.get(ods_code):
+            reading.fault(("ods_code",), f"{other} has this code too: keep one manifest per organisation")
+        codes.setdefault(ods_code, file.name)
+    if iss := reading.right.get(("issuer", "iss")):
+        if other := issuers.get(iss):
+            reading.fault(("issuer", "iss"), f"{other} has this issuer too: an issuer speaks for one alone")
+        issuers.setdefault(iss, file.name)
+    if reading.right.get(("issuer", "demo")) and settings and not settings.server.listen.loopback:
+        reading.fault(("issuer", "demo"), DEMO_BEYOND_LOOPBACK)

@@ -2,14 +2,30 @@
 
 # ruff: noqa: RUF009  `setting` and `table` give a dataclasses.field, which is what belongs there
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from adapters.contract import Auth
 from broker.registry.secrets import AUTH
-from broker.settings.kinds import DATE, DURATION, FLAG, ODS_CODE, TEXT, Kind, Place, address_of, choice, seconds, texts
+from broker.settings.kinds import (
+    DATE,
+    DURATION,
+    FLAG,
+    ODS_CODE,
+    TEXT,
+    Kind,
+    Place,
+    address_of,
+    choice,
+    ip_of,
+    is_loopback,
+    seconds,
+    texts,
+)
 from broker.settings.shape import setting, table, tables
 from broker.settings.values import IssuerSettings
 
@@ -49,6 +65,8 @@ CATEGORIES: Final = (
 
 LONGEST_NAME: Final = 32
 """Of `ODS-name`: an id of the broker has 64 characters for the source's name, the source's own id and a check."""
+
+_SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
 
 
 def _source_name(text: str, _: Place) -> str:
@@ -90,6 +108,8 @@ AGREEMENT_LINES = "write [agreement] with isa_signed, isa_expires and dspt_expir
 class Agreement:
     """The information sharing agreement, and the Data Security and Protection Toolkit, each to the end of its day."""
 
+    reads: ClassVar = ("isa_signed", "isa_expires")
+
     isa_signed: date = setting(DATE)
     isa_expires: date = setting(DATE)
     dspt_expires: date = setting(DATE)
@@ -109,6 +129,8 @@ class Agreement:
 class SourceEntry:
     """One `[[sources]]`, before it is known whose it is."""
 
+    reads: ClassVar = ("base_url", "allow_private")
+
     name: str = setting(SOURCE_NAME)
     kind: str = setting(TEXT)
     base_url: str = setting(BASE_URL)
@@ -118,6 +140,23 @@ class SourceEntry:
     categories: tuple[str, ...] | None = setting(texts(CATEGORIES), None)
     auth: Auth = setting(AUTH, {"kind": "none"})
     allow_private: bool = setting(FLAG, default=False)
+
+    def problem(self) -> tuple[str, str] | None:
+        """Some addresses are such that the broker sends nothing there."""
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        if is_loopback(host):
+            return None
+        ip = ip_of(host)
+        if ip and (ip.is_unspecified or ip.is_multicast or ip.is_link_local):
+            # Link-local is where clouds hand out the machine's own credentials.
+            return "base_url", "this is no organisation's address: write the source's own"
+        if ip and not self.allow_private and (not ip.is_global or ip in _SHARED):
+            words = "a private address: if the source really is on your own network, write allow_private = true"
+            return "base_url", words
+        if parts.scheme != "https":
+            return "base_url", "write an https address: http is for this machine's own loopback only"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,14 @@
 """An organisation that takes part, as the rest of the house knows it."""
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from adapters.contract import Source
 from broker.registry.manifest import Agreement, Contacts, SourceEntry
-from broker.settings.kinds import ip_of, is_loopback
 from broker.settings.values import IssuerSettings
 
-__all__ = ["Organisation", "RegisteredSource", "register_source", "why_not"]
-
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
+__all__ = ["Organisation", "RegisteredSource", "register_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +65,6 @@ class Organisation:
     def in_date(self, today: date) -> bool:
         """Whether its information sharing agreement and its DSP Toolkit status are in date."""
         return self.agreement.in_date(today)
-
-
-def why_not(entry: SourceEntry) -> tuple[str, str] | None:
-    """The setting of a source that names an address to which the broker sends nothing, and what to write; or None."""
-    parts = urlsplit(entry.base_url)
-    host = parts.hostname or ""
-    if is_loopback(host):
-        return None
-    ip = ip_of(host)
-    if ip and (ip.is_unspecified or ip.is_multicast or ip.is_link_local):
-        # Link-local is where clouds hand out the machine's own credentials.
-        return "base_url", "this is no organisation's address: write the source's own"
-    if ip and not entry.allow_private and (not ip.is_global or ip in _SHARED):
-        return "base_url", "a private address: if the source really is on your own network, write allow_private = true"
-    if parts.scheme != "https":
-        return "base_url", "write an https address: http is for this machine's own loopback only"
-    return None
 
 
 def register_source(entry: SourceEntry, ods_code: str, source_timeout: float) -> RegisteredSource:

@@ -53,6 +53,8 @@ def read_document(file: Path) -> Document:
         ConfigurationError: it can't be read, is not UTF-8, or is not TOML; with the line.
     """
     try:
+        if file.exists() and not file.is_file():  # opening a pipe would wait for ever
+            raise ConfigurationError(file, "this is no regular file, so it can't be read: write one, or remove it")
         content = file.read_bytes()
     except FileNotFoundError:
         raise ConfigurationError(file, "there is no such file: write it, or name another") from None

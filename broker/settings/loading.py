@@ -49,8 +49,7 @@ def read(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Settings 
     reading = Reading(document, Place(path.parent, environ))
     _take_environment(document.data, environ, reading)
     settings = reading.read(Settings, file=path)
-    if settings is not None:
-        _check_together(settings, reading)
+    _check_together(reading)
     faults = sorted(reading.faults, key=lambda fault: fault.line or 0)
     return (None if faults else settings), faults
 
@@ -112,13 +111,15 @@ def _put(data: dict[str, Any], at: At, value: FromEnvironment) -> None:
         node[str(last)] = value
 
 
-def _check_together(settings: Settings, reading: Reading) -> None:
+def _check_together(reading: Reading) -> None:
     """What is wrong only beside another table."""
     seen: set[str] = set()
-    for index, issuer in enumerate(settings.issuers):
-        at = ("issuers", index)
-        if issuer.iss in seen:
-            reading.fault((*at, "iss"), "this issuer is already there: keep one of the two")
-        if issuer.demo and not settings.server.listen.loopback:
-            reading.fault((*at, "demo"), DEMO_BEYOND_LOOPBACK)
-        seen.add(issuer.iss)
+    listen = reading.right.get(("server", "listen"))
+    for at, value in list(reading.right.items()):
+        match at:
+            case ("issuers", _, "iss"):
+                if value in seen:
+                    reading.fault(at, "this issuer is already there: keep one of the two")
+                seen.add(value)
+            case ("issuers", _, "demo") if value and listen and not listen.loopback:
+                reading.fault(at, DEMO_BEYOND_LOOPBACK)

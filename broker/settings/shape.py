@@ -7,7 +7,7 @@ tables. A key that no field has is a fault.
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
 import msgspec
 
@@ -92,7 +92,13 @@ def tables(cls: type) -> Any:
 
 @runtime_checkable
 class Checked(Protocol):
-    """A table whose keys may be wrong together, though each is right."""
+    """A table whose keys may be wrong together, though each is right.
+
+    Attributes:
+        reads: the keys that `problem` looks at: where these are right, it is asked, though others have faults.
+    """
+
+    reads: ClassVar[tuple[str, ...]]
 
     def problem(self) -> tuple[str, str] | None:
         """The key where it shows ("" for the table) and what to write instead; None if all is well."""
@@ -107,11 +113,13 @@ class Reading:
         document: what is read.
         place: where relative paths start, and the environment.
         faults: all that was wrong so far.
+        right: every setting that was read without a fault, its default where it is left out, by where it stands.
     """
 
     document: Document
     place: Place
     faults: list[ConfigurationError] = dataclasses.field(default_factory=list)
+    right: dict[At, Any] = dataclasses.field(default_factory=dict)
 
     def fault(self, at: At, message: str) -> None:
         """Note that what stands there is wrong, and what to write instead."""
@@ -137,14 +145,16 @@ class Reading:
             if key not in shapes:
                 self.fault((*at, key), f"there is no such setting; remove it{did_you_mean(key, list(shapes))}")
         values = {name: self._value(shape, content, (*at, name)) for name, shape in shapes.items()}
-        if len(self.faults) > before:
+        whole = len(self.faults) == before
+        reads = getattr(cls, "reads", ())
+        if not whole and not (reads and all((*at, key) in self.right for key in reads)):
             return None
         made = cls(**values, **given)
         if isinstance(made, Checked) and (problem := made.problem()):
             key, message = problem
             self.fault((*at, key) if key else at, message)
             return None
-        return made
+        return made if whole else None
 
     def _value(self, shape: _Setting | Tables, content: Mapping[str, Any], at: At) -> Any:
         raw = content.get(str(at[-1]), _REQUIRED)
@@ -174,16 +184,19 @@ class Reading:
         if raw is _REQUIRED:
             raw = shape.default
             if raw is None:
+                self.right[at] = None
                 return None
             if raw is _REQUIRED:
                 self.fault(at, f"missing: {shape.kind.write}")
                 return None
         try:
-            return shape.kind.make(_converted(raw, shape.kind), self.place)
+            value = self.right[at] = shape.kind.make(_converted(raw, shape.kind), self.place)
         except msgspec.ValidationError:
             message = shape.kind.write
         except ValueError as error:
             message = str(error)
+        else:
+            return value
         if isinstance(raw, FromEnvironment):
             self.faults.append(ConfigurationError(self.document.file, f"{raw.name} in the environment: {message}"))
         else:

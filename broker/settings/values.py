@@ -4,6 +4,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from broker.settings.kinds import (
     DURATION,
@@ -64,6 +65,8 @@ class ServerSettings:
         max_body: bytes of a request.
     """
 
+    reads: ClassVar = ("listen", "public_url")
+
     listen: Address = setting(LISTEN, "127.0.0.1:8080")
     public_url: str = setting(PUBLIC_URL, None)
     origins: tuple[str, ...] = setting(ORIGINS, [])
@@ -83,6 +86,8 @@ class ServerSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupSettings:
     """The bounds of a lookup. Times in seconds."""
+
+    reads: ClassVar = ("deadline", "source_timeout")
 
     deadline: float = setting(DURATION, "5s")
     source_timeout: float = setting(DURATION, None)
@@ -112,6 +117,8 @@ class OrganisationSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentitySettings:
     """Which identity service is asked. `directory` is there with kind `file`."""
+
+    reads: ClassVar = ("kind", "directory")
 
     kind: str = setting(choice(("none", "file"), later={"pds": 'write "file" or "none"'}), "none")
     directory: Path | None = setting(FOLDER, None)
@@ -164,6 +171,8 @@ class IssuerSettings:
         demo: its private key is public. With neither address nor file, the key pair is the one that comes with the
             package; with a file, the file holds the private key too.
     """
+
+    reads: ClassVar = ("jwks_url", "jwks_file", "demo")
 
     iss: str = setting(TEXT)
     jwks_url: str | None = setting(WEB_ADDRESS, None)

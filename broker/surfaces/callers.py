@@ -9,6 +9,7 @@ from broker.auth import Caller, Refusals
 from broker.errors import BrokerError, JournalUnavailable, NotAuthenticated, PatientMismatch
 from broker.journal import Journal
 from broker.lookup.values import Query
+from broker.surfaces.door import let_in
 from broker.surfaces.rooms import AUTHENTICATOR, JOURNAL, KEYS, POLICIES, REFUSALS
 
 __all__ = ["authenticated", "must_be_about", "record_outstanding", "refused"]
@@ -19,13 +20,15 @@ async def authenticated(request: web.Request) -> Caller:
     headers = request.headers.getall(hdrs.AUTHORIZATION, [])
     try:
         # Two of them could be read differently by what stands before the broker and by the broker.
-        return await request.app[AUTHENTICATOR].authenticate(headers[0] if len(headers) == 1 else None)
+        caller = await request.app[AUTHENTICATOR].authenticate(headers[0] if len(headers) == 1 else None)
     except NotAuthenticated:
         address = request.remote or "unknown"
         count = request.app[REFUSALS].due(address)
         if count is not None:
             await _record(request.app[JOURNAL], address, count)
         raise
+    let_in(request)
+    return caller
 
 
 async def record_outstanding(journal: Journal, refusals: Refusals) -> None:

@@ -18,18 +18,19 @@ from broker.errors import (
 from broker.surfaces.operations import Operation, log
 from broker.surfaces.replies import error_body
 
-__all__ = ["LOOKUP_ID", "answer", "dress", "middleware", "unexpected"]
+__all__ = ["HEADERS", "LOOKUP_ID", "answer", "dress", "from_http", "middleware", "unexpected"]
 
 LOOKUP_ID: Final = web.RequestKey("lookup_id", str)
 """Set by a handler once a lookup has begun: goes out as `X-Request-ID`, whatever becomes of it."""
 
-_HEADERS: Final = {
+HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-store",
     hdrs.SERVER: "care-record-broker",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+"""On every response."""
 
 
 @web.middleware
@@ -40,7 +41,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except BrokerError as error:
         return answer(error)
     except web.HTTPException as error:
-        return _http(error)
+        return from_http(error)
     except Exception as error:  # noqa: BLE001 - the last line: the type alone is logged, for a message may hold anything
         unexpected(error)
         return answer(error)
@@ -66,13 +67,13 @@ def answer(error: Exception) -> web.Response:
 
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
     """Put the headers on every response that leaves (a signal, so that streams and errors have them too)."""
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     lookup_id = request.get(LOOKUP_ID)
     if lookup_id is not None:
         response.headers["X-Request-ID"] = lookup_id
 
 
-def _http(error: web.HTTPException) -> web.StreamResponse:
+def from_http(error: web.HTTPException) -> web.StreamResponse:
     """What aiohttp itself refuses, in the broker's form."""
     match error:
         case web.HTTPMethodNotAllowed():

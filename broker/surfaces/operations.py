@@ -5,7 +5,7 @@
     broker.stopped     every lookup has its outcome, and the journal is closed
     policies.notice    what the policy set says is missing without being a fault
     request.failed     something failed in a request that should not; the type of the exception, never its words
-    loop.failed        the same, outside of any request
+    loop.failed        the same, outside of any request; a line a second for each type, with the count of those since
     log.own            a room of the broker says something at level warning or above, in its own fixed words
     log.library        a library does; its words are left out, for they may hold an address or more
 
@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+
+from broker.auth import Refusals
 
 __all__ = ["Operation", "forwarding_logger", "log", "log_to_stderr", "take_over"]
 
@@ -75,7 +77,7 @@ def take_over() -> None:
     """
     log_to_stderr()
     logging.getLogger().handlers[:] = [_Forward(logging.WARNING)]
-    asyncio.get_running_loop().set_exception_handler(_loop_failed)
+    asyncio.get_running_loop().set_exception_handler(_LoopFailed())
 
 
 def forwarding_logger(name: str) -> logging.Logger:
@@ -115,6 +117,15 @@ def _render(_: object, __: str, event: structlog.typing.EventDict) -> str:
     return msgspec.json.encode(event, enc_hook=lambda value: type(value).__name__).decode()
 
 
-def _loop_failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    exception = context.get("exception")
-    log(Operation.LOOP_FAILED, exception=type(exception).__name__ if exception else None)
+class _LoopFailed:
+    """The loop's last words: it may fail thousands of times a second, and a log is a disk that fills."""
+
+    def __init__(self) -> None:
+        self._failures = Refusals()
+
+    def __call__(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        exception = context.get("exception")
+        name = type(exception).__name__ if exception else None
+        count = self._failures.due(name or "")
+        if count is not None:
+            log(Operation.LOOP_FAILED, exception=name, count=count)

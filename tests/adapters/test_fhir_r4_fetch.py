@@ -403,3 +403,15 @@ async def test_a_deadline_that_has_passed_asks_nothing(start, connect, fhir, wor
     got = await fhir.gather(connect(server).fetch(fhir.ask(seconds=-1)))
     assert got.error.finding == "timed-out"
     assert server.asked("Patient") == []
+
+
+@pytest.mark.parametrize("system", ["http://fhir.nhs.net/Id/nhs-number", "urn:oid:2.16.840.1.113883.2.1.4.1"])
+async def test_a_patient_whose_number_stands_under_an_older_system_is_fetched(start, connect, fhir, world, system):
+    server = await start(*world)
+    older = fhir.patient(identifier=[{"system": system, "value": fhir.number}])
+    bundle = {"resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{"resource": older}]}
+    server.overrides["POST /Patient/_search"] = fhir.answering(bundle)
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.error is None
+    assert got.findings["Condition"] == "answered"
+    assert "Condition/4" in got.names

@@ -133,6 +133,94 @@ async def test_the_same_page_given_twice_does_not_make_up_the_total(start, conne
     assert "says 6, gave 3" in got.notes
 
 
+@BOTH
+@pytest.mark.parametrize("named", [True, False], ids=["fullUrl", "no fullUrl"])
+async def test_an_entry_that_is_repeated_in_its_page_counts_once(start, connect, fhir, many, everything, named):
+    server = await start(*many, everything=everything)
+    lie = page(server, *(many[1 + n % 3] for n in range(38)), total=38)
+    if named:
+        for entry in lie["entry"]:
+            entry["fullUrl"] = f"{server.base_url}/Condition/{entry['resource']['id']}"
+    server.overrides["POST /Condition/_search"] = fhir.answering(lie)
+    server.overrides["GET /Patient/1000/$everything"] = fhir.answering(lie)
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "truncated"
+    assert "says 38, gave 3" in got.notes
+
+
+async def test_entries_without_a_full_url_that_every_page_repeats_count_once(start, connect, fhir, many):
+    server = await start(*many)
+    serial = iter(range(1, 13))
+
+    async def again(_request):
+        number = next(serial, None)
+        url = f"{server.base_url}?page={number}" if number else None
+        return fhir.json_answer(page(server, *many[1:4], total=38, next_url=url))
+
+    for path in ("POST /Condition/_search", "GET "):
+        server.overrides[path] = again
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert len(server.asked("page=")) == 12
+    assert got.findings["Condition"] == "truncated"
+    assert "says 38, gave 3" in got.notes
+
+
+async def test_entries_that_carry_no_name_at_all_are_each_counted(start, connect, fhir, many):
+    server = await start(*many)
+    nameless = {"resourceType": "Condition"}
+    server.overrides["POST /Condition/_search"] = fhir.answering(page(server, nameless, nameless, total=2))
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "answered"
+
+
+async def test_a_total_that_shrinks_from_page_to_page_does_not_take_back_what_there_was(start, connect, fhir, many):
+    server = await start(*many)
+    first = page(server, *many[1:3], total=38, next_url=f"{server.base_url}?page=2")
+    server.overrides["POST /Condition/_search"] = fhir.answering(first)
+    server.overrides["GET "] = fhir.answering(page(server, *many[3:5], total=4))
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "truncated"
+    assert "says 38, gave 4" in got.notes
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b'"entry":[ENTRY],', b'"entry":[],'),
+        (b'"entry":[ENTRY],', b'"entry":[ENTRY],'),
+        (b'"entry":[ENTRY],', b'"entry":null,'),
+        (b'"total":38,', b'"total":0,'),
+        (b'"total":38,', b'"total":1,"entry":[ENTRY],'),
+        (b'"entry":[ENTRY],"link":[{"relation":"next","url":"?page=2"}],', b'"link":[],'),
+        (b'"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}],', b""),
+    ],
+)
+@pytest.mark.parametrize("batch", [True, False], ids=["batch", "searches"])
+async def test_a_bundle_that_says_something_of_itself_twice_is_malformed(
+    start, connect, fhir, many, first, then, batch
+):
+    server = await start(*many, batch=batch)
+    body = b'{%s"resourceType":"Bundle",%s"type":"searchset"}' % (first, then)
+    body = body.replace(b"ENTRY", msgspec.json.encode({"resource": many[1]}))
+    if batch:
+        parts = [{"resource": msgspec.Raw(body), "response": {"status": "200"}} for _ in range(3)]
+        inside = {"resourceType": "Bundle", "type": "batch-response", "entry": parts}
+        server.overrides["POST "] = fhir.answering(inside)
+    server.overrides["POST /Condition/_search"] = fhir.answering(msgspec.Raw(body))
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "malformed"
+    assert "its Bundle says something of itself twice" in got.notes
+
+
+async def test_what_entries_say_with_the_same_words_is_no_repetition_of_the_envelope(start, connect, fhir, many):
+    server = await start(*many)
+    ward_list = fhir.record("Condition", "l", entry=[{"entry": [], "total": 1, "link": []}], total=4, link=[])
+    server.overrides["POST /Condition/_search"] = fhir.answering(page(server, ward_list, many[1], total=2))
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "answered"
+    assert {"Condition/l", "Condition/1"} <= set(got.names)
+
+
 async def test_included_resources_and_outcomes_do_not_count_towards_the_total(start, connect, fhir, many):
     server = await start(*many)
     bundle = page(server, many[1], total=2)
@@ -182,7 +270,10 @@ async def test_a_patient_that_is_counted_and_not_given_is_not_unknown(start, con
     [
         ("warning", "processing", "answered", "warning: processing"),
         ("warning", "incomplete", "truncated", "warning: incomplete"),
+        ("warning", "too-long", "truncated", "warning: too-long"),
         ("information", "suppressed", "withheld-by-source", "information: suppressed"),
+        ("warning", "forbidden", "withheld-by-source", "warning: forbidden"),
+        ("warning", "security", "withheld-by-source", "warning: security"),
         ("error", "exception", "failed", "error: exception"),
         ("fatal", "my own word", "failed", "fatal: unknown code"),
     ],
@@ -203,6 +294,16 @@ async def test_what_a_source_says_of_its_answer_is_kept_as_severity_and_code(
     assert note in got.notes
     assert "SECRET" not in repr(got)
     assert got.names == ["Patient/1000", "Condition/1"], "an outcome is not part of the record"
+
+
+@pytest.mark.parametrize("issues", [{}, {"issue": []}, {"issue": None}], ids=str)
+async def test_an_outcome_that_does_not_say_what_is_wrong_is_no_whole_answer(start, connect, fhir, many, issues):
+    server = await start(*many)
+    bundle = page(server, many[1], {"resourceType": "OperationOutcome"} | issues)
+    server.overrides["POST /Condition/_search"] = fhir.answering(bundle)
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == "truncated"
+    assert "an OperationOutcome without an issue" in got.notes
 
 
 async def test_an_outcome_in_place_of_the_bundle_is_an_error_and_never_an_empty_answer(start, connect, fhir, many):

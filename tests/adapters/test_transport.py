@@ -124,9 +124,19 @@ async def test_retry_after_is_taken_in_both_forms(start, fhir, exchange, value, 
     assert least <= raised.value.retry_after <= most
 
 
-async def test_a_retry_after_that_says_nothing_is_left_out(start, fhir, exchange):
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon",
+        "",
+        "Mon, 01 Jan 0001 00:00:00 +9999",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Fri, 31 Dec 2099 23:59:59 +99999999999999999999",
+    ],
+)
+async def test_a_retry_after_that_says_nothing_is_left_out(start, fhir, exchange, value):
     server = await start()
-    server.overrides["GET /x"] = fhir.answering([], 503, **{"Retry-After": "soon"})
+    server.overrides["GET /x"] = fhir.answering([], 503, **{"Retry-After": value})
     with pytest.raises(SourceFailed) as raised:
         await exchange(server).get("/x")
     assert raised.value.retry_after is None
@@ -134,14 +144,16 @@ async def test_a_retry_after_that_says_nothing_is_left_out(start, fhir, exchange
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1/fhir", "http://nowhere.invalid/fhir"])
 async def test_no_connection_is_unreachable(exchange, base_url):
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceUnreachable) as raised:
         await exchange(base_url).get("/x")
+    assert not raised.value.connected
 
 
 async def test_a_source_that_speaks_no_tls_is_unreachable(raw, exchange):
     base_url = await raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", at_once=True)
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceUnreachable) as raised:
         await exchange(base_url.replace("http:", "https:")).get("/x")
+    assert not raised.value.connected
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -149,8 +161,9 @@ async def test_a_source_that_speaks_no_tls_is_unreachable(raw, exchange):
 async def test_a_connection_lost_before_an_answer_is_unreachable_after_one_more_try(raw, exchange, method, reset):
     base_url = await raw(reset=reset)
     call = exchange(base_url)
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceUnreachable) as raised:
         await (call.get("/x") if method == "get" else call.post("/x", b"a=b", "text/plain"))
+    assert raised.value.connected, "the host is there: this says nothing against what else is behind it"
     assert len(raw.requests) == 2
 
 

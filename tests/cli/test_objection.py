@@ -1,7 +1,14 @@
 """`broker objection`: recorded by whoever cares, decided by somebody else, with the right that a token gives."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+README = Path(__file__).parents[2] / "README.md"
 RECORD = ("--patient", "9990000018", "--asked-by", "patient", "--effect-explained")
 
 
@@ -128,3 +135,22 @@ def test_what_is_shown_to_a_reader_names_no_patient(broker, config, objection, d
 def test_a_patient_may_take_it_back(objection, doctor, action):
     found = objection(doctor, "record", *RECORD)["id"]
     assert objection(doctor, action, found)["status"] == "withdrawn"
+
+
+@pytest.mark.skipif(not README.is_file(), reason="the README is not beside the tests")
+def test_the_walk_through_of_the_readme_works_as_printed(tmp_path):
+    section = README.read_text().partition("## With your own FHIR server")[2]
+    configuring, objecting = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[:2]
+    script = configuring.partition("broker serve")[0] + objecting
+    own = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+    said = subprocess.run(
+        ["bash", "-ec", script],
+        cwd=tmp_path,
+        env=own | {"PATH": f"{Path(sys.executable).parent}:{own['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stderr
+    assert [line.split()[1] for line in said.stdout.splitlines()] == ["under-review", "upheld", "withdrawn"]

@@ -20,7 +20,8 @@ def test_a_token_says_what_was_asked_for(broker, config):
     found = claims(out)
     assert found["iss"] == "https://ehr.rj1.example"
     assert found["aud"] == "http://127.0.0.1:8080"
-    assert found["sub"] == "555254240100"
+    assert len(found["sub"]) == 12
+    assert found["sub"].isdigit()
     assert found["exp"] - found["iat"] == 300
     iua, own = found["extensions"]["ihe_iua"], found["extensions"]["care_record_broker"]
     assert iua["subject_organization"] == "Guy's and St Thomas'"
@@ -31,6 +32,18 @@ def test_a_token_says_what_was_asked_for(broker, config):
     assert own["birth_date"] == "1948-03-02"
     assert own["registered_practice"] == "G85001"
     assert own["relationship"] == {"basis": "encounter"}
+
+
+def test_whoever_has_another_role_is_somebody_else_and_the_same_each_time(broker, config):
+    def sub(role, *more):
+        return claims(broker("token", "--config", config, "--role", role, "--organisation", "RJ1", *more)[1])["sub"]
+
+    roles = ["R8000", "R8001", "R0001", "R5105", "auditor"]
+    made_up = [sub(role) for role in roles]
+    assert len(set(made_up)) == len(roles)
+    assert made_up == [sub(role) for role in roles]
+    assert sub("S8000:G8000:R8000") == made_up[0]
+    assert sub("R8000", "--user", "1") == "1"
 
 
 @pytest.mark.parametrize(("asked", "basis"), [("none", None), ("referral", "referral")])

@@ -33,6 +33,22 @@ def test_every_command_has_help_worth_reading(broker, command):
 
 
 @pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("token",), ["R8000 clinician", "R8001 nurse", "R0001 privacy officer", "R5105 Caldicott guardian"]),
+        (
+            ("objection", "decide"),
+            ["goes to under-review first", "never by whoever recorded it", "[[issuers]]", "R0001"],
+        ),
+    ],
+    ids=["token", "objection decide"],
+)
+def test_what_nobody_could_guess_is_said(broker, command, words):
+    _, out, _ = broker(*command, "--help")
+    assert [each for each in words if each not in out] == []
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         (),

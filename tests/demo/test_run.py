@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import sys
@@ -13,17 +14,18 @@ from broker.demo.world import MRS_OKAFOR
 BROKER = "import sys; from broker.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
-async def start(*arguments):
+async def start(*arguments, stdin=asyncio.subprocess.PIPE, **environment):
     return await asyncio.create_subprocess_exec(
         *arguments,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=stdin,
+        env=os.environ | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
 
 
-async def broker(*arguments):
-    return await start(sys.executable, "-c", BROKER, *arguments)
+async def broker(*arguments, **environment):
+    return await start(sys.executable, "-c", BROKER, *arguments, **environment)
 
 
 async def read_until(stream, words):
@@ -44,6 +46,34 @@ async def test_the_world_says_where_it_is_and_never_outlives_whoever_started_it(
     world.stdin.close()
     async with asyncio.timeout(10):
         assert await world.wait() == 0
+
+
+async def test_the_world_has_help_and_says_in_one_line_what_it_needs_of_standard_input():
+    asked = await start(sys.executable, "-m", "broker.demo.world", "--help")
+    out, _ = await asked.communicate()
+    assert asked.returncode == 0
+    assert b"without a broker" in b" ".join(out.split())
+    world = await start(sys.executable, "-m", "broker.demo.world", stdin=asyncio.subprocess.DEVNULL)
+    out, err = await world.communicate()
+    assert (world.returncode, out) == (1, b"")
+    assert err.count(b"\n") == 1
+    assert b"standard input" in err
+
+
+async def test_a_temporary_folder_is_kept_and_named_but_not_after_a_failed_start(tmp_path):
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        failed = await broker("demo", "--once", "--port", str(port), TMPDIR=str(tmp_path))
+        await failed.communicate()
+    assert failed.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+    demo = await broker("demo", "--once", "--port", "0", TMPDIR=str(tmp_path), PYTHONIOENCODING="ascii")
+    out, err = await demo.communicate()
+    assert demo.returncode == 0, err.decode()
+    assert b"newest last" in out
+    (place,) = tmp_path.iterdir()
+    assert f"kept after its end, so that the journal can be verified. To remove them: rm -r {place}" in err.decode()
 
 
 async def test_once_as_json_prints_one_document_and_nothing_else(tmp_path):
@@ -76,7 +106,7 @@ async def test_the_lines_that_it_prints_work_as_printed_and_it_ends_in_order_whe
         assert len(lines) == 6
         revive, again, stream, other, verify, about = [await shell(line) for line in lines]
         assert "RD8-ecare: answering" in revive
-        assert "COMPLETE: every source" in again
+        assert "  COMPLETE: everybody in scope" in again
         assert json.loads(stream.splitlines()[-1])["event"] == "summary"
         assert "Allergy to latex" in other
         assert "Burrell" not in other

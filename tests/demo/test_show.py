@@ -1,6 +1,8 @@
 """What a person reads: what is missing stands out, disagreement stands first, nothing is dropped."""
 
-from broker.demo.show import WIDTH, show_lookup
+import pytest
+
+from broker.demo.show import WIDTH, show_audit, show_lookup
 
 
 def row(source, status, *, kinds=("allergies", "medications"), name="A hospital", **more):
@@ -64,18 +66,29 @@ def test_a_row_without_a_source_or_a_kind_is_still_told():
     shown = show_lookup(reply(rows=[nobody]))
     assert "PRACTICE-NOT-ASKED" in shown
     assert "of no one kind:\n      GP practice practice-not-asked" in shown
+    assert "No full answer: GP practice (not asked: it takes no part, or nobody says which one it is)." in " ".join(
+        shown.split()
+    )
+
+
+def test_who_gave_no_full_answer_is_named_once_with_the_reason_and_many_are_counted():
+    rows = [row("RJ1-epr", "busy"), row("RJ1-lab", "timed-out"), row("RJ1-old", "busy"), row("RV5-epjs", "answered")]
+    assert "NOT COMPLETE. No full answer: A hospital (busy, timed-out)." in show_lookup(reply(rows=rows))
+    many = [row(f"RJ{n}-epr", "busy", name=f"Hospital {n}") for n in range(4)]
+    assert "No full answer: 4 of those in scope" in show_lookup(reply(rows=many))
 
 
 def test_when_all_answered_it_says_so_and_lists_nothing_missing():
     shown = show_lookup(reply(rows=[row("RJ1-epr", "no-record-found"), row("RV5-epr", "not-provided")], complete=True))
-    assert "COMPLETE: every source" in shown
+    assert "COMPLETE: everybody in scope answered." in shown
     assert "NOT COMPLETE" not in shown
     assert "WHAT IS MISSING" not in shown
 
 
 def test_a_contradiction_stands_before_the_record():
     issue = resource("DetectedIssue", "d", "broker", detail="No known allergies: here. But recorded: there.")
-    shown = show_lookup(reply(issue, allergy("a", "Allergy to penicillin")))
+    shown = show_lookup(reply(issue, allergy("a", "Allergy to penicillin"), rows=[row("RJ1-epr", "answered")]))
+    assert shown.index("CONTRADICT") < shown.index("But recorded: there.") < shown.index("WHO IS IN SCOPE")
     assert shown.index("CONTRADICT") < shown.index("But recorded: there.") < shown.index("Allergy to penicillin")
 
 
@@ -94,6 +107,39 @@ def test_linked_records_stand_together_with_each_source_and_whether_they_disagre
     assert "- STOPPED; Cough  [RJZ-epr]" in shown
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "named"),
+    [
+        ("active", "stopped", True),
+        ("on-hold", "active", True),
+        ("active", "cancelled", True),
+        ("active", "active", False),
+        ("completed", "stopped", False),
+    ],
+)
+def test_a_medicine_stopped_in_one_place_and_active_in_another_stands_before_the_record(here, there, named):
+    medicine = {"medicationCodeableConcept": {"text": "Ramipril"}, "authoredOn": "2020-01-01"}
+    items = [{"type": "alternate", "resource": {"reference": f"MedicationRequest/{key}"}} for key in "ab"]
+    shown = show_lookup(
+        reply(
+            resource("MedicationRequest", "a", "G85001-gp", status=here, **medicine),
+            resource("MedicationRequest", "b", "RJZ-epr", status=there, **medicine),
+            resource("Linkage", "l", "broker", item=items),
+            rows=[row("G85001-gp", "answered", name="A practice"), row("RJZ-epr", "answered")],
+        )
+    )
+    top = shown.partition("WHO IS IN SCOPE")[0]
+    assert ("CONTRADICT" in top) is ("Ramipril" in top) is named
+    if (here, there) == ("active", "stopped"):
+        assert "Ramipril: STOPPED at A hospital [RJZ-epr]. But active at A practice [G85001-gp]." in top
+
+
+def test_a_medicine_stopped_and_active_that_nothing_links_is_no_contradiction():
+    medicine = {"medicationCodeableConcept": {"text": "Ramipril"}}
+    requests = [resource("MedicationRequest", key, status=key, **medicine) for key in ("active", "stopped")]
+    assert "CONTRADICT" not in show_lookup(reply(*requests))
+
+
 def test_three_numbers_of_one_kind_are_a_line_over_time_and_two_are_not():
     def result(words, year, value):
         quantity = {"value": value, "unit": "mmol/mol"}
@@ -102,7 +148,7 @@ def test_three_numbers_of_one_kind_are_a_line_over_time_and_two_are_not():
 
     three = [result("HbA1c", str(year), year - 1970) for year in (2021, 2019, 2020)]
     shown = show_lookup(reply(*three, result("Sodium", "2020", 140), result("Sodium", "2021", 136)))
-    assert "HbA1c: 49 > 50 > 51 mmol/mol (since 2019)" in shown
+    assert "2021        HbA1c: 49 → 50 → 51 mmol/mol (newest last; since 2019)" in shown
     assert "Sodium: 140 mmol/mol" in shown
     assert "Sodium: 136 mmol/mol" in shown
 
@@ -129,3 +175,23 @@ def test_it_fits_a_terminal():
         reply(resource("Condition", "c", code={"text": long}), rows=[row("RJ1-epr", "answered", name=long)])
     )
     assert max(map(len, shown.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    ("identity", "words"),
+    [
+        ("answered", "2 of 4 rows are still to be asked; the identity service has answered already; not asked:"),
+        ("timed-out", "2 of 4 rows are still to be asked; identity service timed-out; not asked:"),
+        (None, "2 of 4 rows are still to be asked; not asked:"),
+    ],
+)
+def test_the_plan_says_who_is_still_to_be_asked_and_what_of_the_others(identity, words):
+    rows = [
+        row("identity", identity or "answered", organisation=None),
+        row("RJ1-epr", "waiting"),
+        row("RJZ-epr", "waiting"),
+        row("RV5-epjs", "agreement-lapsed"),
+    ]
+    plan = {"seq": 4, "time": "2026-01-05T10:00:00.000000Z", "event": "lookup.plan", "sources": rows}
+    shown = " ".join(show_audit([plan | {"identity": identity}]).split())
+    assert f"{words} RV5-epjs agreement-lapsed" in shown

@@ -1,10 +1,15 @@
 """A source that is down costs nobody time, and comes back by one call."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.errors import SourceUnreachable
 from broker.lookup.breaker import Breakers, Paused
+from broker.lookup.fanout import ask
 from broker.lookup.values import Status
 
 URL = "https://proxy.example/practice-1/fhir"
@@ -147,6 +152,26 @@ def test_other_failures_count_for_the_source_alone(node, status):
     node.fail(status)
     assert node.is_open()
     assert not node.is_open(BESIDE)
+
+
+def test_a_source_that_is_connected_to_and_drops_the_connection_pauses_itself_alone(node):
+    for _ in range(5):
+        node.breakers.enter(URL)
+        node.breakers.note(URL, Status.UNREACHABLE, connected=True)
+    assert node.is_open()
+    assert not node.is_open(BESIDE)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_an_answer_tells_the_breaker_whether_the_source_was_connected_to(connected):
+    class Dropping:
+        async def fetch(self, _request):
+            raise SourceUnreachable(connected=connected)
+            yield
+
+    request = SimpleNamespace(deadline=asyncio.get_running_loop().time() + 4)
+    answer = await ask(Dropping(), request)
+    assert (answer.failure, answer.connected) == (Status.UNREACHABLE, connected)
 
 
 def test_another_port_is_another_host(node):

@@ -387,6 +387,56 @@ def test_another_person_contained_never_leaves_even_if_nothing_refers_to_them(pa
     assert released.content["Observation/1"]["contained"] == [medication]
 
 
+@pytest.mark.parametrize("type_", ["Basic", "Coverage", "AdverseEvent", "BodyStructure", "GuidanceResponse"])
+def test_contained_resources_of_rare_types_are_guarded_by_the_table_too(passage, stranger, type_):
+    inner = {"resourceType": type_, "id": "i", SUBJECT[type_]: THEIRS}
+    with pytest.raises(WrongPatient):
+        passage.guard(stranger, _observation(contained=[inner]))
+
+
+@pytest.mark.parametrize("named", [
+    THEIRS,
+    {"identifier": {"system": NHS, "value": STRANGER}},
+    {"type": "Patient", "identifier": {"system": "urn:mrn", "value": "7"}},
+], ids=str)  # fmt: skip
+def test_a_contained_resource_of_a_type_in_no_table_that_names_another_patient_goes_whole(passage, stranger, named):
+    inner = {"resourceType": "Account", "id": "i", "subject": [OURS, named], "name": "MARKED"}
+    released = passage.one(_observation(contained=[inner], performer=[{"reference": "#i"}], status="final"), stranger)
+    assert released["status"] == "final"
+    assert released.keys().isdisjoint({"contained", "performer"})
+
+
+def test_a_contained_resource_of_a_type_in_no_table_that_names_nobody_else_stays(passage):
+    inner = {"resourceType": "Account", "id": "i", "subject": [OURS], "name": "kept"}
+    released = passage.one(_observation(contained=[inner], performer=[{"reference": "#i"}]))
+    assert released["contained"][0]["name"] == "kept"
+    assert released["performer"] == [{"reference": "#i"}]
+
+
+ONESELF = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode", "code": "ONESELF"}]}
+
+
+@pytest.mark.parametrize("inner", [
+    {"resourceType": "Person", "id": "i", "link": [{"target": OURS}]},
+    {"resourceType": "RelatedPerson", "id": "i", "patient": OURS, "relationship": [ONESELF]},
+], ids=lambda inner: inner["resourceType"])  # fmt: skip
+def test_what_our_patient_was_called_never_leaves_as_another_person(passage, inner):
+    person = {**inner, "name": [{"use": "old", "family": "MARKED"}], "gender": "male"}
+    released = passage.whole(
+        _observation(contained=[person], performer=[{"reference": "#i", "display": "MARKED"}], status="final"),
+        {**person, "id": "2"} if inner["resourceType"] == "RelatedPerson" else _observation("2"),
+    )
+    assert "RelatedPerson/2" not in released.content
+    assert b"MARKED" not in released.bytes
+    assert released.content["Observation/1"].keys().isdisjoint({"contained", "performer"})
+
+
+def test_a_mother_contained_in_a_childs_record_stays(passage):
+    mother = {"resourceType": "RelatedPerson", "id": "i", "patient": OURS, "name": [{"family": "kept"}]}
+    released = passage.one(_observation(contained=[mother], performer=[{"reference": "#i"}]))
+    assert released["contained"][0]["name"] == [{"family": "kept"}]
+
+
 def test_appointments_belong_to_the_patient_among_their_participants(passage, stranger):
     mother = {"actor": {**THEIRS, "display": "MARKED"}, "status": "accepted"}
     midwife = {"actor": {"reference": "Practitioner/1"}}

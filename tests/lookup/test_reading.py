@@ -180,7 +180,87 @@ def test_everything_that_judging_needs_is_found_wherever_it_stands(passage):
     assert sorted(element for element, _ in item.numbers) == ["a", "both", "coded"]
 
 
-def test_labels_in_no_known_shape_are_no_labels(passage):
-    for security in (5, "R", {"code": "R"}, [5], None):
-        (item,), _ = passage.read(_observation(meta={"security": security}))
-        assert item.security == []
+@pytest.mark.parametrize("security", [5, "R", {"code": "R"}, [5], None], ids=str)
+def test_labels_in_no_known_shape_cost_the_resource(passage, security):
+    assert passage.read(_observation(meta={"security": security})) == ([], ["Observation"])
+
+
+ANOTHER = {"resourceType": "Patient", "id": "p", "name": [{"family": "MARKED"}]}
+
+
+@pytest.mark.parametrize("more", [
+    {"contained": [{"resourceType": "Bundle", "entry": [{"resource": ANOTHER}]}]},
+    {"contained": [{"resourceType": "Parameters", "parameter": [{"resource": ANOTHER}]}]},
+    {"foo": ANOTHER},
+    {"foo": [ANOTHER]},
+    {"extension": [{"url": "x", "valueReference": {"reference": "#p", "resolved": ANOTHER}}]},
+    {"contained": [{"id": "p", "name": [{"family": "MARKED"}]}]},
+    {"contained": [{"resourceType": "List", "id": "p"}, ANOTHER]},
+], ids=lambda more: str(more)[:60])  # fmt: skip
+def test_a_resource_inside_a_resource_where_none_is_judged_costs_it(passage, more):
+    assert passage.read(_observation(**more)) == ([], ["Observation"])
+
+
+def test_more_than_any_real_resource_holds_costs_it(passage):
+    thing = {"resourceType": "Basic"}
+    link = {"reference": "Encounter/1"}
+    for more, most in (("contained", 500), ("performer", 4_999)):
+        value = [thing if more == "contained" else link]
+        assert len(passage.read(_observation(**{more: value * most}))[0]) == 1
+        assert passage.read(_observation(**{more: value * (most + 1)})) == ([], ["Observation"])
+
+
+SNOMED = "http://snomed.info/sct"
+V3 = "http://terminology.hl7.org/CodeSystem/v3-"
+
+
+@pytest.mark.parametrize("coding", [
+    {"system": "urn:oid:2.16.840.1.113883.6.96", "code": "8098009"},
+    {"system": "URN:OID:2.16.840.1.113883.6.96", "code": "8098009"},
+    {"system": f"{SNOMED}/", "code": "8098009"},
+    {"system": f"{SNOMED}/999000041000000102", "code": "8098009"},
+    {"system": f"{SNOMED}/999000041000000102/version/20260401", "code": "8098009"},
+    {"system": f"{SNOMED}|20260401", "code": "8098009"},
+    {"system": "https://snomed.info/sct", "code": "8098009"},
+    {"system": "HTTP://SNOMED.info/SCT", "code": "8098009"},
+    {"system": f" {SNOMED} ", "code": "8098009"},
+    {"system": SNOMED, "code": "8098009 "},
+    {"system": SNOMED, "code": "8098009\u200b"},
+    {"system": SNOMED, "code": 8098009},
+    {"system": SNOMED, "code": "8098009:246112005=24484000"},
+    {"system": SNOMED, "code": "8098009 |Sexually transmitted infectious disease|"},
+    {"system": SNOMED, "code": "=== 413350009 : 246090004 = 8098009"},
+    {"system": None, "code": "8098009"},
+    {"code": "8098009"},
+    {"code": 8098009, "display": "x"},
+], ids=str)  # fmt: skip
+def test_a_code_is_known_however_it_is_spelled_and_leaves_as_it_was_spelled(passage, coding):
+    content = _observation(code={"coding": [coding]})
+    (item,), _ = passage.read(content)
+    assert (SNOMED, "8098009") in item.codes
+    assert item.spots_of({(SNOMED, "8098009")})
+    released = passage.one(content)
+    assert released["code"] == {"coding": [coding]}
+
+
+@pytest.mark.parametrize("label", [
+    {"system": "urn:oid:2.16.840.1.113883.5.4", "code": "STD"},
+    {"system": f"{V3}ActCode", "code": "std"},
+    {"system": f"{V3}ActCode/", "code": "Std "},
+], ids=str)  # fmt: skip
+def test_a_label_is_known_however_it_is_spelled(passage, label):
+    (item,), _ = passage.read(_observation(meta={"security": [label]}))
+    assert item.security == item.codes == [(f"{V3}ActCode", "STD")]
+
+
+def test_a_short_code_without_a_system_is_a_code_of_nothing_known(passage):
+    (item,), _ = passage.read(_observation(code={"coding": [{"code": "360"}]}))
+    assert item.codes == [("", "360")]
+
+
+def test_the_usual_spelling_stands_where_it_stands_and_another_is_the_resources_own(passage):
+    excluded = {(SNOMED, "8098009")}
+    for system, spots in ((SNOMED, [("reasonCode", 0)]), (f"{SNOMED}/", [("id", -1)])):
+        reason = {"coding": [{"system": system, "code": "8098009"}]}
+        (item,), _ = passage.read({"resourceType": "Encounter", "id": "1", "reasonCode": [reason]})
+        assert item.spots_of(excluded) == spots

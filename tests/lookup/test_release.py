@@ -68,16 +68,21 @@ def test_what_is_contained_stays_referred_to_as_contained(passage):
     "reference",
     [
         "https://elsewhere.example/Encounter/7",
-        "urn:uuid:33333333-3333-3333-3333-333333333333",
         "Encounter?identifier=x",
-        "encounter/7",
-        "",
-        "urn:oid:1.2",
     ],
 )
 def test_a_reference_that_nothing_here_could_follow_loses_its_address(passage, reference):
     released = passage.one(_observation(encounter={"reference": reference, "display": "Clinic"}))
     assert released["encounter"] == {"display": "Clinic"}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["urn:uuid:33333333-3333-3333-3333-333333333333", "patient/9", "encounter/7", "", "urn:oid:1.2", "ftp://x/y"],
+)
+def test_a_reference_that_may_be_to_a_patient_does_not_say_what_they_are_called(passage, reference):
+    released = passage.one(_observation(performer=[{"reference": reference, "display": "MARKED"}]))
+    assert "performer" not in released
 
 
 def test_a_reference_to_nothing_contained_is_gone(passage):
@@ -285,3 +290,106 @@ def test_an_emptied_element_leaves_no_trace(passage):
     )
     assert "performer" not in passed
     assert "related" not in passed
+
+
+@pytest.mark.parametrize("hiding", [Hiding.HOME, Hiding.PLACES])
+def test_where_a_home_visit_was_is_the_home_whatever_it_is_typed(passage, hiding):
+    visited = {"reference": "Location/flat", "display": "MARKED"}
+    inner = {**_encounter("HH", location=[{"location": {"reference": "Location/room"}}]), "id": "inner"}
+    passed = passage.whole(
+        {"resourceType": "Location", "id": "flat", "address": {"line": ["MARKED"]}},
+        {"resourceType": "Location", "id": "room", "address": {"line": ["MARKED"]}},
+        _encounter("HH", location=[{"location": visited}]),
+        {"resourceType": "Procedure", "id": "2", "subject": OURS, "location": visited, "status": "completed"},
+        _observation("3", contained=[inner], status="final"),
+        hiding=hiding,
+    )
+    assert set(passed.content) == {"Encounter/1", "Procedure/2", "Observation/3"}
+    assert b"MARKED" not in passed.bytes
+
+
+@pytest.mark.parametrize("hiding", [Hiding.HOME, Hiding.PLACES])
+def test_an_extension_does_not_say_where_they_live_or_can_be_reached(passage, hiding):
+    def says(**value):
+        return {"url": "https://fhir.hl7.org.uk/x", **value}
+
+    parts = [says(valueAddress={"text": "MARKED"}), says(valueContactPoint={"value": "MARKED"})]
+    released = passage.one(
+        _observation(
+            status="final",
+            extension=[says(extension=parts)],
+            _status={"extension": parts},
+            component=[{"valueInteger": 5, "extension": parts}],
+        ),
+        hiding=hiding,
+    )
+    assert "MARKED" not in json.dumps(released)
+    assert released["component"] == [{"valueInteger": 5}]
+    assert released["status"] == "final"
+
+
+TRUST = "https://king.example/fhir"
+MARK = {"system": f"{TRUST}/MARKED", "value": "MARKED"}
+MARKED_CODE = {"system": f"{TRUST}/MARKED", "code": "MARKED"}
+SNOMED = {"system": "http://snomed.info/sct", "code": "44054006", "display": "Type 2 diabetes"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"masterIdentifier": MARK},
+        {"groupIdentifier": {"value": "MARKED"}},
+        {"requisition": MARK},
+        {"hospitalization": {"preAdmissionIdentifier": MARK}},
+        {"contained": [{"resourceType": "Medication", "id": "m", "identifier": [MARK], "meta": {"source": "MARKED"}}]},
+        {"extension": [{"url": f"{TRUST}/MARKED", "valueString": "MARKED"}]},
+        {"_status": {"extension": [{"url": "http://hl7.org/x", "valueIdentifier": MARK}]}},
+        {"meta": {"profile": [f"{TRUST}/MARKED"], "security": [MARKED_CODE]}},
+        {"context": {"facilityType": {"text": "MARKED"}}},
+        {"class": MARKED_CODE},
+        {"category": [{"coding": [MARKED_CODE]}]},
+        {"category": [{"coding": [{"system": "https://fhir.nhs.uk/Id/ods-organization-code", "code": "MARKED"}]}]},
+        {"category": [{"coding": [{"system": "http://snomed.info.king.example", "code": "MARKED"}]}]},
+        {"questionnaire": f"{TRUST}/MARKED", "instantiatesUri": [f"{TRUST}/MARKED"]},
+        {"contact": [{"system": "phone", "value": "MARKED"}]},
+        {"modifierExtension": [{"url": f"{TRUST}/MARKED", "valueString": "MARKED"}]},
+    ],
+)  # fmt: skip
+def test_nothing_of_an_organisations_own_tells_where_a_restricted_patient_is_seen(passage, more):
+    passed = passage.whole(_observation(status="final", code={"coding": [SNOMED]}, **more), hiding=Hiding.PLACES)
+    assert passed.content["Observation/1"]["status"] == "final"
+    assert passed.content["Observation/1"]["code"] == {"coding": [SNOMED]}
+    assert b"MARKED" not in passed.bytes
+    assert b"king" not in passed.bytes
+
+
+def test_what_is_clinical_stays_where_places_are_hidden(passage):
+    clinical = {
+        "code": {"coding": [SNOMED], "text": "Diabetes"},
+        "method": {"text": "by hand"},
+        "valueQuantity": {"value": 5, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"},
+        "bodySite": {"coding": [{"system": "urn:oid:2.16.840.1.113883.2.1.6.2", "code": "X1"}]},
+        "note": [{"text": "says so"}],
+    }
+    released = passage.one(_observation(**clinical), hiding=Hiding.PLACES)
+    assert {name: released[name] for name in clinical} == clinical
+
+
+def test_the_words_of_an_organisations_own_code_stay_where_nothing_else_says_it(passage):
+    own = {"system": TRUST, "code": "HB", "display": "Haemoglobin"}
+    units = {"value": 5, "unit": "g/L", "system": TRUST, "code": "x"}
+    released = passage.one(_observation(code={"coding": [own]}, valueQuantity=units), hiding=Hiding.PLACES)
+    assert released["code"] == {"text": "Haemoglobin"}
+    assert released["valueQuantity"] == {"value": 5, "unit": "g/L"}
+
+
+def test_that_a_modifier_was_there_shows_though_not_what_it_said(passage):
+    said = [{"url": TRUST, "valueString": "x"}]
+    released = passage.one(_observation(modifierExtension=said), hiding=Hiding.PLACES)
+    assert released["modifierExtension"] == [{"url": "urn:care-record-broker:hidden", "valueBoolean": True}]
+
+
+def test_whose_it_is_stays_where_places_are_hidden_though_only_a_number_says_so(passage):
+    subject = {"identifier": passage.number_of(passage.number)}
+    released = passage.one(_observation(subject=subject), hiding=Hiding.PLACES)
+    assert released["subject"] == {"reference": f"Patient/{passage.patient_id}"}

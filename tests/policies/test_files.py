@@ -10,6 +10,7 @@ from policies.values import PolicyError, Reader
 
 SNOMED = "http://snomed.info/sct"
 TODAY = date(2026, 11, 22)
+WHOLE = '@id("whole")\npermit (principal, action, resource);\n'
 RF2 = """\
 id\teffectiveTime\tactive\tmoduleId\trefsetId\treferencedComponentId
 a\t20260101\t1\tm\t999004381000000103\t100000001
@@ -145,7 +146,12 @@ def test_the_line_of_a_fault_is_where_it_stands(board, edit):
             2,
         ),
         ('@id("x")\npermit (principal == ?principal, action, resource);', "not templates", None),
-        ("permit (principal,", "not Cedar", None),
+        ("permit (principal,", "not Cedar", 1),
+        ("\n// one\n\npermit (principal,\naction, resource)\n\n", "not Cedar: unexpected end", 4),
+        (f"{WHOLE}\nforbid (principal, action, resource\nwhen {{ true }};\n{WHOLE}", "unexpected token `when`", 5),
+        (f"{WHOLE}// two;\nforbid (principal, action, resource)\nunless {{ true ;\n", "unexpected token `;`", 5),
+        (f'{WHOLE}{WHOLE}forbid (principal, action, resource) when {{ "open }};\n\n', "invalid token", 5),
+        (f"{WHOLE}\npermit (principal, action, place);\n\n{WHOLE}", "invalid variable", 4),
     ],
 )
 def test_a_policy_that_could_not_explain_itself_is_refused(board, text, message, line):
@@ -157,10 +163,29 @@ def test_a_policy_that_could_not_explain_itself_is_refused(board, text, message,
     assert caught.value.line == line
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("entity Group;", "entity Group", "unexpected token"), ("own: Bool, ", "own Bool, ", "unexpected token `Bool`")],
+)
+def test_a_fault_in_the_schema_is_named_with_its_line(board, edit, old, new, message):
+    line = edit("cedar/schema.cedarschema", old, new)
+    with pytest.raises(PolicyError, match=message) as caught:
+        Policies.load(board)
+    assert caught.value.line in {line, line + 3}, "what is missing shows where the next thing begins"
+
+
 @pytest.mark.parametrize("name", ["roles.toml", "closure.toml", "cedar/schema.cedarschema"])
 def test_a_missing_file_is_named(board, name):
     (board / name).unlink()
-    with pytest.raises(PolicyError, match="missing"):
+    with pytest.raises(PolicyError, match="missing") as caught:
+        Policies.load(board)
+    assert caught.value.file == name
+
+
+def test_a_folder_where_a_file_should_be_is_named(board):
+    (board / "roles.toml").unlink()
+    (board / "roles.toml").mkdir()
+    with pytest.raises(PolicyError, match=r"roles\.toml: can't be read"):
         Policies.load(board)
 
 

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from policies import run_scenarios
-from policies.scenarios import load_scenarios
+from policies.scenarios import load_scenarios, unmet
 from policies.values import PolicyError
 
 
@@ -32,7 +32,7 @@ def test_a_case_that_does_not_hold_is_told_with_file_case_and_policies(policies,
         "passed": 1,
         "failed": [
             {
-                "file": "mine.toml",
+                "file": f"{tmp_path.name}/mine.toml",
                 "case": "hope",
                 "expected": "permit",
                 "decision": "forbid",
@@ -57,8 +57,30 @@ def test_a_scenario_with_a_fault_is_named_with_its_line(policies, tmp_path, text
     (tmp_path / "mine.toml").write_text(f"[[case]]\n{text}\n", encoding="utf-8")
     with pytest.raises(PolicyError, match=message.replace("|", r"\|")) as caught:
         run_scenarios(policies, tmp_path)
-    assert caught.value.file == "mine.toml"
+    assert caught.value.file == f"{tmp_path.name}/mine.toml"
     assert caught.value.line is not None
+
+
+def test_a_case_that_does_not_hold_is_a_fault_with_its_line_what_it_expects_and_what_is_decided(policies, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        '[[case]]\nid = "hope"\nwhy = "w"\naction = "ask"\nrole = "student"\nexpect = "permit"\n'
+        '[[case]]\nid = "fine"\nwhy = "w"\nexpect = "permit"\n'
+        '[[case]]\nid = "other"\nwhy = "w"\nexpect = "permit"\npolicies = ["role-may-ask"]\n'
+        '[[case]]\nid = "mark"\nwhy = "w"\nexpect = "permit"\nsight = "mark"\n',
+        encoding="utf-8",
+    )
+    faults = unmet(policies, tmp_path)
+    assert [(fault.file, fault.line) for fault in faults] == [(f"{tmp_path.name}/mine.toml", n) for n in (1, 11, 16)]
+    assert [fault.message.partition(": ")[0] for fault in faults] == [
+        "case `hope` expects permit, and what is decided is forbid by role-sees-nothing",
+        "case `other` expects permit by role-may-ask, and what is decided is permit by category-of-the-role",
+        "case `mark` expects mark, and what is decided is show by category-of-the-role",
+    ]
+
+
+def test_a_folder_without_scenarios_is_a_fault(policies, tmp_path):
+    with pytest.raises(PolicyError, match="no scenario"):
+        run_scenarios(policies, tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_a_fault(policies, tmp_path):

@@ -62,6 +62,14 @@ def test_mental_health_and_social_care_are_provided_only_where_offered(tables):
     assert tables.offered_by("gp-practice") == frozenset()
 
 
+@pytest.mark.parametrize("category", ["mental-health", "social-care"])
+def test_what_harms_if_it_is_missed_is_never_part_of_a_whole_service(policies, category):
+    """At a mental health trust all of these types needs the right to see mental health; so not allergies, nor medicines."""
+    tables = policies.tables
+    safe = {"allergies", "medications", "alerts", "immunisations", "results"}
+    assert safe.isdisjoint(tables.home[type_] for type_ in tables.types_of(category))
+
+
 def test_depression_in_a_gp_record_is_a_problem_and_mental_health(tables):
     assert tables.home["Condition"] == "problems"
     assert tables.added("Condition", frozenset({(SNOMED, "35489007")}), frozenset()) == {"mental-health"}
@@ -88,6 +96,12 @@ def test_no_label_counts_as_normal_and_an_unknown_one_as_restricted(tables):
     assert tables.labels_of([(SENSITIVITY, "NEVER-HEARD-OF")]) == {"R"}
     assert tables.labels_of([(CONFIDENTIALITY, "X"), (SENSITIVITY, "PSY")]) == {"R", "PSY"}
     assert tables.labels_of([("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED")]) == {"N"}
+
+
+def test_a_label_is_known_however_its_system_and_its_code_are_spelled(tables):
+    for system in ("urn:oid:2.16.840.1.113883.5.25", f"{CONFIDENTIALITY}/", CONFIDENTIALITY.replace("http:", "https:")):
+        assert tables.labels_of([(system, "r")]) == {"R"}
+    assert tables.labels_of([("", "V"), ("", "NEVER-HEARD-OF")]) == {"V"}
 
 
 def test_gp_connects_not_for_the_patient_label_is_known_in_its_older_address(tables):

@@ -135,7 +135,7 @@ def test_an_empty_federation_does_not_start(directory, what):
         ('"epr"', '""', 12, "letters, digits and hyphens"),
         ('"epr"', f'"{"e" * 30}"', 12, "at least 2 characters shorter"),
         ('"fhir-r4"', '"gp-connect"', 13, "is not available in this version: write one of fhir-r4"),
-        ('"fhir-r4"', '"fhir-r5"', 13, "did you mean fhir-r4?"),
+        ('"fhir-r4"', '"fhir-r5"', 13, "this is no kind of source: write one of fhir-r4"),
         ("http://127.0.0.1:8101/fhir/", "http://fhir.example", 14, "write an https address"),
         ("http://127.0.0.1:8101/fhir/", "https://10.0.0.7/fhir", 14, "allow_private = true"),
         ("http://127.0.0.1:8101/fhir/", "https://100.64.0.7/fhir", 14, "allow_private = true"),
@@ -173,6 +173,28 @@ def test_a_fault_is_named_with_its_file_its_line_and_what_to_write(directory, wr
         _load(directory)
 
 
+def test_a_fault_of_a_source_hides_none_that_does_not_depend_on_it(directory, write, manifest):
+    twice = manifest.partition("[[sources]]")[2].replace("http://127.0.0.1:8101/fhir/", "https://fhir.example/?x=1")
+    text = manifest.replace("http://127.0.0.1:8101/fhir/", "http://fhir.example").replace("fhir-r4", "fhir-r5")
+    file = write(text=f'{text}timeout = 3\n\n[[sources]]{twice}colour = "red"\n'.replace('"acute"', '"x"'))
+    faults = read_manifest(file, known_kinds=KINDS)[1]
+    assert [(fault.line, fault.message.partition(": ")[2]) for fault in faults] == [
+        (3, "write one of gp-practice acute community urgent-care social-care mental-health"),
+        (13, "this is no kind of source: write one of fhir-r4"),
+        (14, "write an https address: http is for this machine's own loopback only"),
+        (15, 'write a time above zero with its unit (ms s m h d), such as "5s" or "250ms"'),
+        (18, "another source of this organisation has this name: give each its own"),
+        (20, "write the address without ? or #: parameters are the broker's to add"),
+        (21, "there is no such setting; remove it"),
+    ]
+
+
+def test_of_several_kinds_the_likely_one_is_named(write):
+    file = write(**{"fhir-r4": "fhir-r5"})
+    (fault,) = read_manifest(file, known_kinds={"fhir-r4", "openehr"})[1]
+    assert fault.message.endswith("write one of fhir-r4 openehr; did you mean fhir-r4?")
+
+
 def test_a_private_address_is_taken_where_the_manifest_says_so(directory, write):
     write(**{"http://127.0.0.1:8101/fhir/": 'https://10.0.0.7/fhir"\nallow_private = true #"'})
     (registered,) = _load(directory).organisations["RJ1"].sources
@@ -200,6 +222,16 @@ def test_an_issuer_speaks_for_one_organisation_alone(directory, write, manifest)
     write("b.toml", (manifest + issuer).replace("RJ1", "RRV"))
     with pytest.raises(ConfigurationError, match=r"b\.toml:17: issuer\.iss: a\.toml has this issuer too"):
         _load(directory)
+
+
+def test_a_manifest_with_another_fault_is_still_held_against_the_others(directory, write, manifest):
+    issuer = '\n[issuer]\niss = "https://ehr.example"\ndemo = true\n'
+    write("a.toml", manifest.replace('"acute"', '"x"') + issuer)
+    write("b.toml", manifest + issuer)
+    config = directory.parent / "broker.toml"
+    config.write_text('[organisations]\ndirectory = "organisations"\n', encoding="utf-8")
+    faults = [(fault.file.name, fault.line) for fault in check(config, {}, known_kinds=KINDS)]
+    assert faults == [("a.toml", 3), ("b.toml", 1), ("b.toml", 17)]
 
 
 def test_the_whole_configuration_is_checked_at_once(directory, write, manifest):

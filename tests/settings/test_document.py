@@ -1,5 +1,6 @@
 """Every key is found on its line, however it is written."""
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -147,3 +148,12 @@ def test_what_is_not_toml_is_named_with_its_line(tmp_path, content, line):
 def test_a_file_that_nests_without_end_is_a_fault(tmp_path):
     with pytest.raises(ConfigurationError, match="nested too deeply"):
         _read(tmp_path, "a = " + "[" * 100_000)
+
+
+def test_what_is_no_regular_file_is_a_fault_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.toml"
+    os.mkfifo(pipe)
+    for file in (pipe, tmp_path):
+        with pytest.raises(ConfigurationError, match="no regular file") as fault:
+            read_document(file)
+        assert fault.value.file == file

@@ -141,6 +141,28 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_lines(write):
     assert [fault.line for fault in faults] == [2, 3, 5, 6]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[server]\nlisten = "0.0.0.0:80"\nmax_body = 1\n', "server.public_url: missing"),
+        ('[lookup]\ndeadline = "3s"\nsource_timeout = "3s"\nconcurrency = 0\n', "write less than lookup.deadline"),
+        ('[identity]\nkind = "file"\nfolder = "x"\n', "identity.directory: missing"),
+        ("[[issuers]]\ndemo = false\n", "write jwks_url or jwks_file"),
+        ('lookup = 1\n[[issuers]]\niss = "a"\n[[issuers]]\niss = "a"\ndemo = true\n', "already there"),
+        ('[server]\nlisten = "0.0.0.0:80"\n[[issuers]]\ndemo = true\n', "listen on 127.0.0.1"),
+    ],
+)
+def test_a_fault_hides_none_that_does_not_depend_on_it(write, text, words):
+    faults = check(write(text), {})
+    assert len(faults) > 1
+    assert sum(words in fault.message for fault in faults) == 1
+
+
+@pytest.mark.parametrize("text", ['[server]\nlisten = "x"\n', '[lookup]\ndeadline = "x"\nsource_timeout = "9s"\n'])
+def test_what_depends_on_a_value_with_a_fault_is_not_guessed(write, text):
+    assert [fault.line for fault in check(write(text), {})] == [2]
+
+
 def test_a_good_file_has_no_fault(write):
     assert check(write(INTERFACE), {}) == []
 

@@ -119,7 +119,7 @@ async def test_what_the_lookup_refuses_has_its_own_status(ask, lookups):
     assert (await response.json())["error"]["code"] == "role-not-permitted"
 
 
-async def test_a_full_node_says_when_to_come_again(ask, lookups):
+async def test_a_full_node_says_when_to_come_again_and_it_is_recorded(ask, lookups, records):
     def full(*_, **__):
         raise Overloaded(retry_after=1.2)
 
@@ -127,6 +127,7 @@ async def test_a_full_node_says_when_to_come_again(ask, lookups):
     response = await ask()
     assert (response.status, response.headers["Retry-After"]) == (503, "2")
     assert (await response.json())["error"]["code"] == "overloaded"
+    assert [record["code"] for record in records("request.refused")] == ["overloaded"]
 
 
 async def test_an_unexpected_fault_tells_the_client_nothing_and_the_operator_its_type(ask, lookups, capsys):

@@ -1,5 +1,6 @@
 """The operational log: JSON lines on standard error, with nobody in them."""
 
+import asyncio
 import json
 import logging
 
@@ -45,6 +46,19 @@ def test_what_a_room_says_is_passed_on_in_its_own_words(said):
     logger.warning("the disk is %s", "full")
     assert said()[0]["message"] == "the disk is full"
     assert not logging.getLogger("broker.journal.writer").handlers
+
+
+@pytest.mark.blocking
+async def test_a_loop_that_fails_again_and_again_says_so_once_a_second(said, monkeypatch):
+    failed = operations._LoopFailed()
+    loop = asyncio.get_running_loop()
+    for _ in range(1000):
+        failed(loop, {"exception": OSError(24, "9990000018")})
+    failed(loop, {"exception": KeyError()})
+    failed(loop, {"message": "9990000018"})
+    lines = said()
+    assert [(line["exception"], line["count"]) for line in lines] == [("OSError", 1), ("KeyError", 1000), (None, 1)]
+    assert "9990000018" not in json.dumps(lines)
 
 
 def test_the_catalogue_in_the_documentation_is_the_catalogue():

@@ -4,6 +4,7 @@ On standard output it prints one line of JSON, `{"control": "http://…", "sourc
 all listen; it ends when its standard input is closed, so that it never outlives whoever started it.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -126,7 +127,10 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, told.set)
-    loop.add_reader(sys.stdin.fileno(), told.set)
+    try:
+        loop.add_reader(sys.stdin, told.set)
+    except (OSError, ValueError):  # a file, /dev/null, or closed
+        sys.exit("broker.demo.world: can't see when standard input ends: give it a terminal or a pipe")
     async with open_world() as world:
         sys.stdout.write(json.dumps({"control": world.control, "sources": dict(world.sources)}) + "\n")
         sys.stdout.flush()
@@ -135,4 +139,10 @@ async def serve() -> None:
 
 def main() -> None:
     """Entry of `python -m broker.demo.world`."""
+    argparse.ArgumentParser(
+        prog="python -m broker.demo.world",
+        description="The organisations of the demo alone: FHIR servers on this machine, without a broker. Prints where "
+        "they listen as one line of JSON; ends at Ctrl-C, or when standard input closes or anything comes on it.",
+        epilog="With a broker before them: broker demo",
+    ).parse_args()
     asyncio.run(serve())

@@ -585,3 +585,82 @@ async def test_an_unrelated_record_loses_nothing(judging):
     beside = await judging.judge([*record, clinic(location=[{"location": ref("Location/ward")}])])
     assert alone.bytes == beside.bytes
     assert len(beside.ids) == len(record)
+
+
+# What must not be got round
+
+
+@pytest.mark.parametrize("clean_first", [True, False])
+@pytest.mark.parametrize(
+    ("more", "role", "status"),
+    [
+        ({"code": CHLAMYDIA}, "clinician", "no-record-found"),
+        ({"code": ASTHMA, "encounter": ref("Encounter/gum")}, "clinician", "no-record-found"),
+        ({"code": ASTHMA, "meta": labelled(CONFIDENTIALITY, "V")}, "nurse", "withheld"),
+    ],
+)
+async def test_of_two_copies_each_decides_whichever_came_first(judging, clean_first, more, role, status):
+    copies = [make("Condition", "c", code=ASTHMA), make("Condition", "c", **more)]
+    seen = await judging.judge([clinic(), *copies[:: 1 if clean_first else -1]], role=role, asked=["problems"])
+    assert seen.ids == set()
+    assert seen.statuses == {"problems": status}
+
+
+async def test_the_same_twice_is_one_and_nothing_is_said(judging):
+    seen = await judging.judge([make("Condition", "c", code=ASTHMA)] * 2, asked=["problems"])
+    assert seen.statuses == {"problems": "answered"}
+    assert seen.row.resources == 1
+    assert seen.row.notes == ()
+
+
+@pytest.mark.parametrize(("role", "status"), [("nurse", "withheld"), ("clinician", "answered")])
+async def test_a_severed_allergy_keeps_its_label_until_the_role_is_judged(judging, role, status):
+    labels = {"security": [*labelled(CONFIDENTIALITY, "V")["security"], *labelled(SENSITIVITY, "STD")["security"]]}
+    allergy = make("AllergyIntolerance", "a", code=ASTHMA, encounter=ref("Encounter/gum"), meta=labels)
+    seen = await judging.judge([clinic(), allergy], role=role, asked=["allergies"])
+    assert seen.statuses == {"allergies": status}
+    if role == "clinician":
+        assert seen.by_id["a"]["meta"].keys() == {"source", "tag"}
+    else:
+        assert seen.ids == set()
+
+
+async def test_what_was_not_read_because_too_much_lacks_costs_what_depends_on_it(judging):
+    results = [make("Observation", f"o{n:05}", code=ASTHMA, encounter=ref(f"Encounter/e{n:05}")) for n in range(1_003)]
+    behind = [visit(f"e{n:05}") for n in range(1_003)]
+    seen = await judging.judge([*results, make("Condition", "c", code=ASTHMA)], behind=behind, asked=["results"])
+    assert [len(read) for read in seen.reads] == [1_000]
+    assert seen.row.resources == 1_000
+    assert ("Observation", "o00999") in seen.ids
+    assert ("Observation", "o01000") not in seen.ids
+    assert seen.statuses == {"results": "truncated"}
+    assert seen.row.notes == ("3 references that decide were not read: what depends on them is left out",)
+
+
+async def test_many_that_share_an_identifier_are_followed_without_a_product(judging):
+    shared = {"system": "urn:x", "value": "1"}
+    count = 3_000
+    visits = [visit(f"e{n}", identifier=[shared]) for n in range(count)]
+    met = [make("Condition", f"c{n}", code=ASTHMA, encounter={"identifier": shared}) for n in range(count)]
+    seen = await judging.judge([*visits, clinic(identifier=[shared]), *met], asked=["problems", "encounters"])
+    assert seen.row.resources == count
+    assert {kind for kind, _ in seen.ids} == {"Encounter"}
+
+
+async def test_ranks_close_in_one_pass_however_many_entries_go(judging):
+    gone = [{"condition": ref(f"Condition/x{n}"), "rank": 2 * n + 1} for n in range(2_000)]
+    left = [{"condition": ref("Condition/c"), "rank": 2 * n + 2} for n in range(2_000)]
+    out = [make("Condition", f"x{n}", code=CHLAMYDIA) for n in range(2_000)]
+    record = [visit(diagnosis=[*gone, *left]), make("Condition", "c", code=ASTHMA), *out]
+    seen = await judging.judge(record, asked=["encounters", "problems"])
+    assert [one["rank"] for one in seen.by_id["visit"]["diagnosis"]] == list(range(1, 2_001))
+
+
+async def test_extensions_in_extensions_go_with_what_they_lead_to_and_no_further(judging):
+    def nested(depth, innermost):
+        return {"url": "urn:x", "extension": [nested(depth - 1, innermost)]} if depth else innermost
+
+    leads, stays = {"url": "urn:y", "valueReference": ref("Encounter/gum")}, {"url": "urn:y", "valueString": "kept"}
+    record = [clinic(), visit(extension=[nested(20, leads), nested(20, stays)])]
+    seen = await judging.judge(record, asked=["encounters"])
+    assert seen.by_id["visit"]["extension"] == [nested(20, stays)]

@@ -9,6 +9,7 @@ from adapters import errors
 from adapters.findings import Finding
 from broker.errors import SourcesFailed, SourcesTimedOut
 from broker.lookup import breaker as breakers
+from broker.lookup import sources
 
 LEAVES = {
     errors.SourceFailed: "failed",
@@ -414,3 +415,45 @@ async def test_when_all_are_paused_it_is_an_error_that_says_when_to_try_again(wo
     heard = await world.look_up("allergies")
     assert isinstance(heard.error, SourcesFailed)
     assert heard.error.retry_after == 1
+
+
+# Too much
+
+
+async def test_of_too_many_resources_the_rest_is_left_out_and_it_says_so(trust, give, monkeypatch):
+    monkeypatch.setattr(sources, "_MOST", 4)
+    trust.add("RJZ", give.whole(*(give.allergy(f"a{n}") for n in range(6))))
+    heard = await trust.look_up("allergies")
+    row = heard.rows["RJZ-epr"]
+    assert categories(row) == {"allergies": "truncated"}
+    assert row.resources == 3
+    assert "more than 4 resources: the rest is left out" in row.notes
+    assert not heard.summary.complete
+
+
+async def test_at_an_organisation_with_excluded_services_too_many_are_none(trust, give, monkeypatch):
+    monkeypatch.setattr(sources, "_MOST", 4)
+    allergies = [give.allergy(f"a{n}") for n in range(6)]
+    trust.add("RJZ", give.whole(*allergies), excluded_services=frozenset({"sexual-health"}))
+    heard = await trust.look_up("allergies")
+    assert categories(heard.rows["RJZ-epr"]) == {"allergies": "truncated"}
+    assert heard.rows["RJZ-epr"].resources == 0
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_what_cannot_be_judged_in_time_is_not_released(world, give, streaming):
+    world.add("RJ1", give.whole(give.allergy()))
+    world.add("RJZ", give.whole(*(give.observation(f"o{n}", performer=[{}] * 30) for n in range(15_000))))
+    heard = await world.look_up("allergies", "results", timeout=0.6, streaming=streaming)
+    assert heard.statuses == {"RJ1-epr": "answered", "RJZ-epr": "timed-out"}
+    assert heard.rows["RJZ-epr"].resources == 0
+    assert "what it gave could not be judged in time" in heard.rows["RJZ-epr"].notes
+    assert {one["id"].split(".")[0] for one in heard.released if one["resourceType"] != "Patient"} == {"RJ1-epr"}
+
+
+async def test_what_lacks_is_read_in_batches(trust, give, monkeypatch):
+    monkeypatch.setattr(sources, "_BATCH", 2)
+    results = [give.observation(f"o{n}", encounter={"reference": f"Encounter/e{n}"}) for n in range(5)]
+    told = trust.add("RJZ", give.whole(*results))
+    await trust.look_up("results")
+    assert [len(references) for references in told.read_for] == [2, 2, 1]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adapters import errors
 from adapters.contract import Identity
 from broker.errors import (
+    Conflict,
     IdentityNotConfirmed,
     JournalUnavailable,
     Overloaded,
@@ -261,6 +262,32 @@ async def test_an_objection_that_comes_while_the_identity_service_answers_is_hon
     trust.identity = give.identity(before=before)
     heard = await trust.look_up()
     assert heard.statuses["RJZ-epr"] == "withheld"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("now", [Objection.UPHELD, Objection.UNDECIDED])
+async def test_an_objection_that_comes_while_sources_answer_ends_the_lookup(trust, give, streaming, now):
+    async def objects():
+        trust.objections.stands = now
+
+    trust.add("RM1", give.these(objects, give.patient(), give.allergy(), give.answered()))
+    heard = await trust.look_up("allergies", streaming=streaming)
+    assert isinstance(heard.error, Conflict)
+    assert (trust.outcome(heard)["outcome"], trust.outcome(heard)["code"]) == ("refused", "conflict")
+    assert not [part for part in heard.parts if part.row.source == "RM1-epr"]
+    again = await trust.look_up("allergies", streaming=streaming)
+    assert again.statuses == {"RJ1-epr": "answered", "RJZ-epr": "withheld", "RM1-epr": "withheld"}
+
+
+@pytest.mark.parametrize("before", [Objection.UPHELD, Objection.NONE])
+async def test_an_objection_that_goes_while_sources_answer_ends_nothing(trust, give, before):
+    async def decided():
+        trust.objections.stands = Objection.NOT_UPHELD
+
+    trust.objections = give.objections(before)
+    trust.add("RJ1", give.these(decided, give.patient(), give.allergy(), give.answered()))
+    heard = await trust.look_up("allergies")
+    assert heard.statuses["RJ1-epr"] == "answered"
 
 
 async def test_a_register_that_nobody_heard_from_refuses_before_anybody_is_asked(trust, give):
