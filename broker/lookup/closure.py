@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from broker.lookup.guard import PAUSE, Guarded, prune
+from broker.lookup.guard import PAUSE, Guarded
+from broker.lookup.pruning import prune
 from broker.lookup.reading import Item
 from broker.lookup.targets import Target
 from policies.tables import Tables

@@ -13,29 +13,15 @@ from typing import Any
 
 from adapters.contract import Arrival, Identity
 from broker.lookup.compartment import ABOUT, PARTICIPANTS, SUBJECT, UNOWNED
+from broker.lookup.pruning import prune
 from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
 from broker.lookup.targets import Target, Targets
+from broker.lookup.whose import NoBirthDate, WrongPatient, contained_is_theirs, digits_of, is_theirs, numbers_of
 
-__all__ = ["PAUSE", "Guarded", "NoBirthDate", "WrongPatient", "guard", "prune"]
+__all__ = ["PAUSE", "Guarded", "guard"]
 
 PAUSE = 16
 """Resources between two pauses, where one costs a few microseconds."""
-
-
-class WrongPatient(Exception):
-    """The source answered about somebody else: nothing of it may be used.
-
-    Attributes:
-        birth_date: it knows the number, with another date of birth.
-    """
-
-    def __init__(self, *, birth_date: bool = False) -> None:
-        super().__init__("the source answered about somebody else")
-        self.birth_date = birth_date
-
-
-class NoBirthDate(Exception):
-    """The source's Patient has the number and no date of birth: it can't be told whose it is."""
 
 
 @dataclass(slots=True)
@@ -114,7 +100,7 @@ def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -
         if item.type != "Patient":
             continue
         try:
-            theirs = _is_theirs(item.data, identity, guarded.notes)
+            theirs = is_theirs(item.data, identity, guarded.notes)
         except NoBirthDate:
             undated = True
             continue
@@ -130,39 +116,6 @@ def _own_patients(items: Iterable[Item], identity: Identity, guarded: Guarded) -
         raise NoBirthDate  # said last: another patient among them is worse
     guarded.patients = list(own.values())
     return set(own)
-
-
-def _is_theirs(patient: Mapping[str, Any], identity: Identity, notes: list[str]) -> bool:
-    """Whether a Patient is this patient; raises where it is another one in this patient's place."""
-    numbers = _numbers_of(patient)
-    if not any(_digits(entry) in identity.numbers for entry in numbers):
-        return False
-    for entry in numbers:
-        period = entry.get("period")
-        ended = isinstance(period, dict) and "end" in period
-        if _digits(entry) not in identity.numbers and entry.get("use") != "old" and not ended:
-            raise WrongPatient
-    born = patient.get("birthDate")
-    if not isinstance(born, str) or not born:
-        raise NoBirthDate
-    if born == identity.birth_date:
-        return True
-    if len(born) < len(identity.birth_date) and identity.birth_date.startswith(born + "-"):
-        notes.append("its date of birth is partial, and agrees")
-        return True
-    raise WrongPatient(birth_date=True)
-
-
-def _numbers_of(patient: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Its NHS numbers. An identifier without a value is none."""
-    identifiers = patient.get("identifier")
-    entries = [entry for entry in identifiers if isinstance(entry, dict)] if isinstance(identifiers, list) else []
-    return [entry for entry in entries if entry.get("system") in NHS_NUMBER_SYSTEMS and _digits(entry)]
-
-
-def _digits(identifier: Mapping[str, Any]) -> str:
-    value = identifier.get("value")
-    return "" if value is None else "".join(str(value).split()).replace("-", "")
 
 
 class _Judge:
@@ -250,7 +203,7 @@ class _Judge:
             foreign = True
         if item.numbers:
             theirs = self._identity.numbers
-            stated = [(element, digits) for element, number in item.numbers if (digits := _digits(number))]
+            stated = [(element, digits) for element, number in item.numbers if (digits := digits_of(number))]
             if any(element in ABOUT and digits not in theirs for element, digits in stated):
                 return False
             if any(digits != theirs[0] for _, digits in stated):
@@ -269,7 +222,7 @@ class _Judge:
         verdicts: list[bool | None] = []
         identifier = value.get("identifier")
         if isinstance(identifier, dict) and identifier.get("system") in NHS_NUMBER_SYSTEMS:
-            verdicts.append(_digits(identifier) in self._identity.numbers)
+            verdicts.append(digits_of(identifier) in self._identity.numbers)
         literal = value.get("reference")
         if isinstance(literal, str):
             verdicts.append(self._points_at_patient(literal, value, data))
@@ -316,8 +269,8 @@ class _Judge:
         if inner is None or inner["resourceType"] != "Patient":
             return None
         if literal not in self._verdicts:
-            theirs = _contained_is_theirs(inner, self._identity)
-            self._verdicts[literal] = theirs or (False if _numbers_of(inner) else None)
+            theirs = contained_is_theirs(inner, self._identity)
+            self._verdicts[literal] = theirs or (False if numbers_of(inner) else None)
         return self._verdicts[literal]
 
     def _must_go(self, inner: Mapping[str, Any]) -> bool:
@@ -325,7 +278,7 @@ class _Judge:
         kind = inner["resourceType"]
         if kind == "Patient":
             try:
-                return not _contained_is_theirs(inner, self._identity)
+                return not contained_is_theirs(inner, self._identity)
             except WrongPatient:
                 return True
         if kind == "Person" or (kind == "RelatedPerson" and _is_self(inner)):
@@ -346,7 +299,7 @@ class _Judge:
                         return True
                 elif node.get("type") == "Patient" and self._is_foreign(None, node):
                     return True
-                if node.get("system") in NHS_NUMBER_SYSTEMS and _digits(node) not in ("", *self._identity.numbers):
+                if node.get("system") in NHS_NUMBER_SYSTEMS and digits_of(node) not in ("", *self._identity.numbers):
                     return True
                 waiting.extend(node.values())
         return False
@@ -364,14 +317,6 @@ def _is_self(related: Mapping[str, Any]) -> bool:
     )
 
 
-def _contained_is_theirs(patient: Mapping[str, Any], identity: Identity) -> bool:
-    """Whether a contained Patient is this patient. It may leave out the date of birth, but not contradict it."""
-    try:
-        return _is_theirs(patient, identity, [])
-    except NoBirthDate:
-        return True
-
-
 def _remove_numbers(node: Any, theirs: Sequence[str]) -> None:
     """Take out every NHS number but the one asked for, which stands for the patient's others from here on.
 
@@ -384,7 +329,7 @@ def _remove_numbers(node: Any, theirs: Sequence[str]) -> None:
         for carried in (node, node.get("identifier")):
             if not isinstance(carried, dict) or carried.get("system") not in NHS_NUMBER_SYSTEMS:
                 continue
-            digits = _digits(carried)
+            digits = digits_of(carried)
             if digits in theirs[1:]:
                 system = carried["system"]
                 carried.clear()
@@ -393,15 +338,3 @@ def _remove_numbers(node: Any, theirs: Sequence[str]) -> None:
                 (carried if "resourceType" in node else node).clear()
         for inner in node.values():
             _remove_numbers(inner, theirs)
-
-
-def prune(node: Any) -> bool:
-    """Remove what is empty, all the way up: FHIR has no empty objects or lists. True where nothing is left."""
-    if isinstance(node, dict):
-        for key in [key for key, value in node.items() if value.__class__ in (dict, list) and prune(value)]:
-            del node[key]
-        return not node
-    if isinstance(node, list):
-        node[:] = [value for value in node if not (value.__class__ in (dict, list) and prune(value))]
-        return not node
-    return False

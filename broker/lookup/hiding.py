@@ -7,7 +7,7 @@ from typing import Any
 
 from broker.lookup.closure import objects_of
 from broker.lookup.compartment import SUBJECT
-from broker.lookup.guard import prune
+from broker.lookup.pruning import prune
 from broker.lookup.reading import Item
 from broker.lookup.targets import Target, Targets
 

@@ -9,7 +9,7 @@ from typing import Any
 from adapters.contract import Identity, Resource
 from broker.lookup.facts import Fact
 from broker.lookup.fanout import Answer
-from broker.lookup.guard import Guarded, NoBirthDate, WrongPatient, guard
+from broker.lookup.guard import Guarded, guard
 from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
 from broker.lookup.pace import paced
@@ -19,6 +19,7 @@ from broker.lookup.release import Origin, release
 from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
 from broker.lookup.screen import Scope, Screened, screen
 from broker.lookup.values import CategoryRow, Entry, Row, Status
+from broker.lookup.whose import NoBirthDate, WrongPatient
 from policies import Policies
 from policies.values import Reader, Reason, Sight
 

@@ -13,9 +13,9 @@ import msgspec
 
 from broker.lookup.compartment import SUBJECT
 from broker.lookup.facts import RECORDED, Fact, fact_of
-from broker.lookup.guard import prune
 from broker.lookup.hiding import Hider, Hiding, homes
 from broker.lookup.ids import Ids
+from broker.lookup.pruning import prune
 from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
 from broker.lookup.screen import Kept
 from broker.lookup.targets import Target, Targets

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from adapters.contract import Arrival, Identity, Resource
 from broker.lookup.compartment import PARTICIPANTS, SUBJECT
-from broker.lookup.guard import NoBirthDate, WrongPatient, guard
+from broker.lookup.guard import guard
+from broker.lookup.whose import NoBirthDate, WrongPatient
 from policies import Policies
 
 STRANGER = "9990000026"
