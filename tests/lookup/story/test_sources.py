@@ -9,7 +9,7 @@ from adapters import errors
 from adapters.findings import Finding
 from broker.errors import SourcesFailed, SourcesTimedOut
 from broker.lookup import breaker as breakers
-from broker.lookup import sources
+from broker.lookup import judge, reading, sources
 
 LEAVES = {
     errors.SourceFailed: "failed",
@@ -441,9 +441,15 @@ async def test_at_an_organisation_with_excluded_services_too_many_are_none(trust
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_what_cannot_be_judged_in_time_is_not_released(world, give, streaming):
+async def test_what_cannot_be_judged_in_time_is_not_released(world, give, streaming, monkeypatch):
+    def endless(resources):
+        while "endless" in str([one.content for one in resources]):
+            yield
+        return (yield from reading.read(resources))
+
+    monkeypatch.setattr(judge, "read", endless)
     world.add("RJ1", give.whole(give.allergy()))
-    world.add("RJZ", give.whole(*(give.observation(f"o{n}", performer=[{}] * 30) for n in range(15_000))))
+    world.add("RJZ", give.whole(give.observation("endless")))
     heard = await world.look_up("allergies", "results", timeout=0.6, streaming=streaming)
     assert heard.statuses == {"RJ1-epr": "answered", "RJZ-epr": "timed-out"}
     assert heard.rows["RJZ-epr"].resources == 0
