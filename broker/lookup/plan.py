@@ -20,7 +20,7 @@ from broker.registry import Organisation, RegisteredSource, Registry
 from policies import Policies
 from policies.values import Decision, Objection, Reader, Reason, SourceState
 
-__all__ = ["Ask", "Permission", "Plan", "make_plan", "permit"]
+__all__ = ["FORBIDDING", "Ask", "Permission", "Plan", "make_plan", "permit"]
 
 _REFUSALS: Mapping[Reason | None, type[BrokerError]] = {
     Reason.ORGANISATION_NOT_TAKING_PART: OrganisationNotTakingPart,
@@ -28,6 +28,9 @@ _REFUSALS: Mapping[Reason | None, type[BrokerError]] = {
     Reason.RELATIONSHIP_NEEDED: RelationshipNeeded,
 }
 _NORMAL = frozenset({"N"})
+FORBIDDING = frozenset({Objection.UPHELD, Objection.UNDECIDED})
+"""Standings in which nothing is shared between services: an objection is honoured while it is undecided."""
+
 _OF_THE_PATIENT = frozenset({"demographics", "gp-registration"})
 """Categories that are answered by the one Patient, in the row of its origin alone."""
 
@@ -169,7 +172,7 @@ def make_plan(
         SourceState(agreement=one.in_date(today), own=one.ods_code == own, objection=standing) for one in organisations
     ]
     decisions = policies.may_answer(permission.reader, states)
-    objection = standing in (Objection.UPHELD, Objection.UNDECIDED)
+    objection = standing in FORBIDDING
 
     # A patient who objects is shown by the reader's own organisation alone, or not at all.
     identity_speaks = person.status is not None and not objection

@@ -26,11 +26,10 @@ from broker.lookup.merge import merge
 from broker.lookup.pace import paced
 from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places
-from broker.lookup.plan import Ask, Permission, Plan, make_plan, permit
+from broker.lookup.plan import FORBIDDING, Ask, Permission, Plan, make_plan, permit
 from broker.lookup.rows import FAILED, in_order, is_complete, nothing_answered, require_met
 from broker.lookup.sources import Sources
 from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Status, Summary
-from policies.values import Objection
 
 __all__ = ["Story"]
 
@@ -46,8 +45,6 @@ _SENSITIVE = "B1611"
 """National RBAC activity: Access Sensitive(S) Flagged Records."""
 
 _NOBODY_SAYS = "Name and address are left out: no identity service, and no Patient of the reader's own organisation."
-
-_FORBIDDING = frozenset({Objection.UPHELD, Objection.UNDECIDED})
 
 _OBJECTS_NOW = "The patient's objection changed while this was looked up: ask again."
 
@@ -194,7 +191,7 @@ class Story:
         Raises:
             Conflict: with it, other sources would have been asked.
         """
-        if self._unless_objected and self._rooms.objections.standing(self._unless_objected) in _FORBIDDING:
+        if self._unless_objected and self._rooms.objections.standing(self._unless_objected) in FORBIDDING:
             raise Conflict(_OBJECTS_NOW)
 
     async def _again(self, one: Ask, answer: Answer, sources: Sources) -> Judged:
