@@ -146,6 +146,7 @@ class Intent(_OfLookup, frozen=True, tag="lookup.intent"):
     patient: _SealedPatient
     categories: list[_Code] | None
     surface: _Code | None = None
+    types: list[_Code] | None = None
     require: list[_Code] = []
     timeout_ms: _Count | None = None
 

@@ -1,6 +1,7 @@
 """One source's answer, judged: read, guarded, screened, released; and the row that says what is known of it."""
 
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -66,6 +67,7 @@ class Judge:
         patient_id: of the one Patient.
         today: for exclusions.
         label: what `meta.source` and links say of a row where places are hidden.
+        types: the FHIR types that are asked; None for all of the categories.
     """
 
     policies: Policies
@@ -75,6 +77,12 @@ class Judge:
     patient_id: str
     today: date
     label: Callable[[Row], Row]
+    types: frozenset[str] | None = None
+
+    def types_of(self, category: str) -> frozenset[str]:
+        """The FHIR types that are asked of a category."""
+        every = self.policies.tables.types_of(category)
+        return every if self.types is None else every & self.types
 
     async def judge(self, ask: Ask, answer: Answer, hiding: Hiding, *, labels: bool, more: MoreReader) -> Judged:
         """Judge what one source gave.
@@ -147,6 +155,7 @@ class Judge:
             excluded=tables.excluded_codings(self.today),
             runs_excluded=runs_excluded,
             services=tables.offered_by(ask.organisation.service_type),
+            types=self.types,
         )
         if answer.not_found:
             return scope, None
@@ -244,7 +253,7 @@ class Judge:
                 categories[name] = CategoryRow(status=lost)
             else:
                 categories[name] = category_row(
-                    self.policies.tables.types_of(name),
+                    self.types_of(name),
                     answer.findings,
                     resources=resources,
                     unusable=unusable,
@@ -257,9 +266,45 @@ class Judge:
                 categories=categories,
                 status=row_status(categories),
                 resources=sum(1 for one in screened.kept if one.categories),
+                types=self._types(ask, answer, screened, patient, unusable, lost),
             ),
             answer,
         )
+
+    def _types(
+        self,
+        ask: Ask,
+        answer: Answer,
+        screened: Screened,
+        patient: Mapping[str, Any] | None,
+        unusable: Collection[str],
+        lost: Status | None,
+    ) -> dict[str, CategoryRow]:
+        """The status of each type that the query names, by the rules of a category's."""
+        if not ask.row.types:
+            return {}
+        counts = Counter(one.item.type for one in screened.kept if one.categories)
+        if patient is not None:
+            counts["Patient"] = 1
+        types = {}
+        for name, before in ask.row.types.items():
+            if before.status is Status.NOT_PROVIDED:
+                types[name] = before
+            elif answer.not_found:
+                unknown = Status.PATIENT_NOT_FOUND if ask.registered_practice else Status.NO_RECORD_FOUND
+                types[name] = CategoryRow(status=unknown)
+            elif lost is not None:
+                types[name] = CategoryRow(status=lost)
+            else:
+                types[name] = category_row(
+                    {name},
+                    answer.findings,
+                    resources=counts[name],
+                    unusable=unusable,
+                    withheld=name in screened.withheld_types,
+                    cut=answer.failure or Status.MALFORMED,
+                )
+        return types
 
     def _whole(self, ask: Ask, answer: Answer, status: Status, note: str) -> Judged:
         """A source that lost everything it sent."""
@@ -271,7 +316,11 @@ def failed_row(ask: Ask, status: Status, answer: Answer | None, notes: tuple[str
     categories = {
         name: CategoryRow(status=status if name in ask.asked else Status.NOT_PROVIDED) for name in ask.row.categories
     }
-    row = replace(ask.row, categories=categories, status=row_status(categories), notes=notes)
+    types = {
+        name: before if before.status is Status.NOT_PROVIDED else CategoryRow(status=status)
+        for name, before in ask.row.types.items()
+    }
+    row = replace(ask.row, categories=categories, types=types, status=row_status(categories), notes=notes)
     return _timed(row, answer) if answer is not None else row
 
 

@@ -1,7 +1,7 @@
 """Who is asked for what? Decide first, ask second: an organisation that may not answer is not asked."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from broker.auth import Caller
@@ -44,12 +44,16 @@ class Permission:
         asked: categories asked that the role may see, in the order of the interface.
         not_permitted: every category that the role may not see, asked or not.
         policies: ids of those that determined it.
+        only: names of the sources that are asked, of those in scope; None for all.
+        types: the FHIR types that are asked; None for all of the categories.
     """
 
     reader: Reader
     asked: tuple[str, ...]
     not_permitted: tuple[str, ...]
     policies: frozenset[str]
+    only: frozenset[str | None] | None = None
+    types: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,8 @@ def permit(caller: Caller, query: Query, registry: Registry, policies: Policies,
         asked=asked,
         not_permitted=tuple(name for name in every if name not in permitted),
         policies=frozenset(decision.policies).union(*(one.policies for one in seen if one.permitted)),
+        only=query.only,
+        types=query.types,
     )
 
 
@@ -179,6 +185,7 @@ def make_plan(
     origin = None if identity_speaks else _origin(organisations, decisions, own, policies)
     asks: list[Ask] = []
     settled: list[Row] = []
+    types = permission.types or frozenset()
     for organisation, decision in zip(organisations, decisions, strict=True):
         for registered in organisation.sources:
             names = _categories_of_row(permission.asked, origin, registered, identity_speaks=identity_speaks)
@@ -189,7 +196,9 @@ def make_plan(
                 continue
             of_another = _OF_THE_PATIENT if registered.name != origin else frozenset()
             asked = tuple(name for name in names if name in offered - of_another)
-            row = _row(organisation, registered, names, Status.WAITING)
+            row = replace(
+                _row(organisation, registered, names, Status.WAITING), types=_types_of_row(types, asked, policies)
+            )
             if asked:
                 asks.append(
                     Ask(
@@ -208,9 +217,10 @@ def make_plan(
         settled.append(_practice_row(clinical, Status.WITHHELD if objection else Status.PRACTICE_NOT_ASKED))
     if person.status is not None:
         settled.append(_identity_row(person, permission.asked if identity_speaks else (), withheld=objection))
+    only = permission.only
     return Plan(
-        asks=tuple(sorted(asks, key=lambda ask: ask.name)),
-        settled=tuple(settled),
+        asks=tuple(sorted((ask for ask in asks if only is None or ask.name in only), key=lambda ask: ask.name)),
+        settled=tuple(row for row in settled if only is None or row.source in only),
         origin=origin,
         objection=objection,
         policies=permission.policies.union(*(one.policies for one in decisions)),
@@ -258,6 +268,14 @@ def _categories_of_row(
     if identity_speaks or (origin is not None and registered.name != origin):
         return tuple(name for name in asked if name not in _OF_THE_PATIENT)
     return tuple(asked)
+
+
+def _types_of_row(types: Iterable[str], asked: Sequence[str], policies: Policies) -> dict[str, CategoryRow]:
+    """The status of each type before anything came: what no asked category of the source carries is not asked of it."""
+    carried = frozenset().union(*(policies.tables.types_of(name) for name in asked))
+    return {
+        name: CategoryRow(status=Status.WAITING if name in carried else Status.NOT_PROVIDED) for name in sorted(types)
+    }
 
 
 def _offered(organisation: Organisation, registered: RegisteredSource, policies: Policies) -> frozenset[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "in_order",
     "is_complete",
     "nothing_answered",
+    "of_type",
     "require_met",
     "row_status",
     "worst",
@@ -116,6 +117,14 @@ def is_complete(rows: Sequence[Row]) -> bool:
     return bool(rows) and all(
         row.status in DEFINITE and all(one.status in DEFINITE for one in row.categories.values()) for row in rows
     )
+
+
+def of_type(row: Row, type_: str) -> CategoryRow:
+    """What is known of one FHIR type at a source, in the answer to a query that names types.
+
+    A row that was settled before anybody was asked says the same of every type.
+    """
+    return row.types.get(type_) or CategoryRow(status=row.status)
 
 
 def require_met(rows: Sequence[Row], required: Collection[str]) -> bool:

@@ -33,6 +33,7 @@ class Scope:
         services: categories that are this kind of service itself: what a mental health trust records is mental health,
             whatever its codes.
         runs_excluded: the organisation also runs a service that is never shared: what can't be told apart stays out.
+        types: of the categories only these FHIR types were asked; None for all.
     """
 
     asked: Collection[str]
@@ -40,6 +41,7 @@ class Scope:
     excluded: frozenset[Coding]
     runs_excluded: bool
     services: frozenset[str] = frozenset()
+    types: frozenset[str] | None = None
 
 
 @dataclass(slots=True)
@@ -58,13 +60,21 @@ class Screened:
         kept: to release.
         out: targets that nothing released may refer to.
         withheld: categories of which the role may know that something is held back.
+        withheld_types: FHIR types of which it may.
         lacks: references, of things that decide and did not come, to be read once.
     """
 
     kept: list[Kept] = field(default_factory=list)
     out: set[Target] = field(default_factory=set)
     withheld: set[str] = field(default_factory=set)
+    withheld_types: set[str] = field(default_factory=set)
     lacks: list[str] = field(default_factory=list)
+
+    def hold_back(self, item: Item, known: Collection[str]) -> None:
+        """Say of `item`, which is not released, as much as the role may know: its categories, if any."""
+        if known:
+            self.withheld.update(known)
+            self.withheld_types.add(item.type)
 
 
 def screen(
@@ -123,13 +133,13 @@ def screen(
             labelled.out.add((item.type, item.id))
         elif verdicts[kind].barred:
             hidden.add((item.type, item.id))
-            screened.withheld |= verdicts[kind].known
+            screened.hold_back(item, verdicts[kind].known)
     if labelled.out:
         yield from labelled.spread()
         yield from labelled.apply()
         for item, kind in zip(told, kind_of, strict=True):
             if (item.type, item.id) in labelled.out:
-                screened.withheld |= verdicts[kind].known
+                screened.hold_back(item, verdicts[kind].known)
         hidden |= labelled.out
         labelled.forget_labels()
     closure.forget_labels()
@@ -225,6 +235,8 @@ class _Verdict:
         ]
         self.labelled = Sight.WITHHOLD in seen.values()
         self.barred = None in seen.values()
+        if scope.types is not None and type_ not in scope.types:
+            shown = []  # context, or what a server sent unasked
         self.known = {name for name in shown if seen[name] is not None}
         self.counted = tuple(name for name in shown if name in scope.asked and (name == home or name in scope.offered))
 

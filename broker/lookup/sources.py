@@ -112,7 +112,7 @@ class Sources:
         tables = self.judge.policies.tables
         return SourceRequest(
             identity=self.judge.identity,
-            categories={name: tables.types_of(name) for name in what.asked},
+            categories={name: self.judge.types_of(name) for name in what.asked},
             context=tables.context,
             requester=self.requester,
             deadline=deadline,

@@ -140,6 +140,7 @@ class Story:
             patient_id=rooms.keys.patient_id(query.nhs_number),
             today=today,
             label=self._places.without_place,
+            types=permission.types,
         )
         sources = Sources(
             adapters=rooms.adapters,
@@ -319,6 +320,7 @@ class Story:
             "patient": keys.seal_patient(self._query.nhs_number),
             "categories": None if self._query.categories is None else sorted(self._query.categories),
             "surface": self._lookup.surface,
+            "types": None if self._query.types is None else sorted(self._query.types),
             "require": sorted(self._query.require),
             "timeout_ms": None if self._query.timeout is None else round(self._query.timeout * 1000),
         }

@@ -60,6 +60,9 @@ class Query:
         categories: those asked, or None for all that the role may see.
         timeout: seconds, or None; already known to be no longer than the deadline.
         require: ODS codes without which the caller would not decide.
+        types: of the categories only these FHIR types, or None for all of them.
+        only: names of the sources that are asked, of those in scope, or None for all; None among them stands for the
+            row that has no source.
     """
 
     nhs_number: str
@@ -67,6 +70,8 @@ class Query:
     categories: frozenset[str] | None = None
     timeout: float | None = None
     require: frozenset[str] = frozenset()
+    types: frozenset[str] | None = None
+    only: frozenset[str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +84,10 @@ class CategoryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One source in scope. `source` and `organisation` are None where there is none (`practice-not-asked`)."""
+    """One source in scope. `source` and `organisation` are None where there is none (`practice-not-asked`).
+
+    `types` is no part of the row in the reply: the status of each FHIR type, where the query names types.
+    """
 
     source: str | None
     organisation: str | None
@@ -92,6 +100,7 @@ class Row:
     elapsed_ms: int | None = None
     retry_after_s: int | None = None
     notes: tuple[str, ...] = ()
+    types: Mapping[str, CategoryRow] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The row in the form of the reply."""
