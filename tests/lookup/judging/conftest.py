@@ -37,7 +37,7 @@ class Judging:
         identifier = [{"system": NHS, "value": NUMBER}]
         return {"resourceType": "Patient", "id": "p1", "identifier": identifier, "birthDate": BORN} | more
 
-    def ask(self, *, runs_excluded=False, asked=None, offered=None, practice=False, service="acute"):
+    def ask(self, *, runs_excluded=False, asked=None, offered=None, practice=False, service="acute", types=()):
         """What the source was asked: everything, unless said otherwise."""
         every = self.tables.categories
         offered = frozenset(every if offered is None else offered)
@@ -59,6 +59,7 @@ class Judging:
             service_type=service,
             status=Status.WAITING,
             categories={name: CategoryRow(status=Status.WAITING) for name in asked},
+            types={name: CategoryRow(status=Status.WAITING) for name in types},
         )
         return Ask(
             organisation=organisation,
@@ -113,6 +114,7 @@ class Judging:
             patient_id="patient-id",
             today=TODAY,
             label=lambda row: row,
+            types=frozenset(ask["types"]) if "types" in ask else None,
         )
         given = self.answer(resources) if answer is None else answer
         judged = await judge.judge(self.ask(**ask), given, hiding, labels=False, more=more)
@@ -128,6 +130,7 @@ class Judging:
             by_id=by_id,
             ids={(one["resourceType"], own) for own, one in by_id.items()},
             statuses={name: one.status.value for name, one in judged.row.categories.items()},
+            types={name: one.status.value for name, one in judged.row.types.items()},
         )
 
 

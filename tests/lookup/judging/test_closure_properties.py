@@ -437,6 +437,28 @@ async def test_asking_for_one_category_gives_what_asking_for_all_gives_in_it(jud
     assert len(matches) == alone.row.categories[name].resources - (name == "demographics")
 
 
+@given(graph=graphs(), role=ROLES, data=st.data())
+async def test_asking_for_one_type_gives_what_asking_for_all_gives_of_it(judging, graph, role, data):
+    """A search by FHIR type is judged on no less than the whole record is."""
+    tables = judging.tables
+    nodes, links = graph
+    links = [replace(link, form="relative" if link.form in ("urn", "logical") else link.form) for link in links]
+    type_ = data.draw(st.sampled_from(sorted(set(tables.home) - {"Patient"})))
+    fetched = tables.context | {type_} | tables.supporting - tables.by_reference
+    patient = Resource(encode(judging.patient()))
+    some = [resource(node, links) for node in nodes if node.kind in fetched]
+    behind = [rendered(node, links) for node in nodes if node.kind not in fetched]
+    every = await judging.judge(answer=judging.answer([patient, *(resource(node, links) for node in nodes)]), role=role)
+    names = [name for name in tables.categories if type_ in tables.types_of(name)]
+    alone = await judging.judge(
+        answer=judging.answer([patient, *some]), role=role, asked=names, types=[type_], behind=behind
+    )
+    there = {entry.id: entry.content for entry in every.judged.entries if entry.type == type_ and entry.mode == "match"}
+    matches = {entry.id: entry.content for entry in alone.judged.entries if entry.mode == "match"}
+    assert matches == there
+    assert alone.row.types[type_].resources == len(matches)
+
+
 @pytest.mark.parametrize("kind", sorted(CODED))
 async def test_the_generated_codes_exclude_wherever_they_stand(judging, kind):
     node = Node(kind, 1, "excluded", "")

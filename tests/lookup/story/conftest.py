@@ -423,3 +423,4 @@ class _Words:
     )
     settled = staticmethod(settled)
     told, identity, objections, lapsed, context = Told, Identity, Objections, LAPSED, CONTEXT
+    every_type = EVERY_TYPE
