@@ -20,8 +20,9 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# BENCH names parts of it, or --quick: tests/bench/README.md.
 bench: $(READY)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 # The lock holds every package with its hashes, hatchling included, so nothing is fetched unpinned.
 $(READY): requirements.lock pyproject.toml

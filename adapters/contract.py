@@ -115,7 +115,7 @@ class Arrival(StrEnum):
     """Sent along by the source (`search.mode` include)."""
 
 
-class Resource(msgspec.Struct, frozen=True):
+class Resource(msgspec.Struct, frozen=True, gc=False):
     """One FHIR R4 resource as it came.
 
     Attributes:

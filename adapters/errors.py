@@ -32,14 +32,21 @@ __all__ = [
 
 
 class AdapterError(Exception):
-    """A source could not give what was asked of it."""
+    """A source could not give what was asked of it.
+
+    Attributes:
+        note: in the broker's own words.
+        retry_after: seconds, where the source said when to try again.
+        passing: the same request may well succeed in a moment.
+    """
 
     finding: ClassVar[Finding] = Finding.FAILED
 
-    def __init__(self, note: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(self, note: str = "", *, retry_after: float | None = None, passing: bool = False) -> None:
         super().__init__(note)
         self.note = note
         self.retry_after = retry_after
+        self.passing = passing
 
 
 class PatientNotFound(AdapterError):
@@ -68,8 +75,10 @@ class SourceUnreachable(AdapterError, ConnectionError):
 
     finding = Finding.UNREACHABLE
 
-    def __init__(self, note: str = "", *, retry_after: float | None = None, connected: bool = False) -> None:
-        super().__init__(note, retry_after=retry_after)
+    def __init__(
+        self, note: str = "", *, retry_after: float | None = None, passing: bool = False, connected: bool = False
+    ) -> None:
+        super().__init__(note, retry_after=retry_after, passing=passing)
         self.connected = connected
 
 

@@ -4,12 +4,21 @@ A request never leaves the source's `base_url`, follows no redirect, carries no 
 environment, ends at its deadline, and takes no more bytes than the source's limits allow. Whatever goes wrong comes out
 as a leaf of `adapters.errors`.
 
+**One more try.** All that is sent here reads and changes nothing. So a request that found no connection, or was
+answered 502, 503 or 504, is sent once more: after a short pause of random length, or after `Retry-After`, where that
+leaves time before the deadline. It gives its slot back while it waits, and takes one again. What nobody can mend by
+asking twice (another status, bad TLS, an answer that stops half way, no answer in time) is not tried twice. Retries
+must not double the load of a source that is failing because of its load, so each source has a budget of them: every
+request earns a fifth of a retry, up to ten; a source that answers nothing is soon asked 1.2 times for each request,
+and not twice.
+
     Transport   one for the process; pool and slots
     └── Channel    one for each source; address and headers       transport.open(source)
         └── Exchange  one for each lookup; deadline and limits       channel.exchange(...)
 """
 
 import asyncio
+import random
 import time
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -41,6 +50,17 @@ _NO_TIMEOUT: Final = aiohttp.ClientTimeout()
 _DECLINED: Final = frozenset({404, 405, 410, 415, 501})
 _LONGEST_RETRY_AFTER: Final = 3600.0
 
+_PASSING: Final = frozenset({502, 503, 504})
+"""What a proxy says when what is behind it is away for a moment."""
+_SAYS_WHEN: Final = _PASSING | {429}
+"""Of other statuses `Retry-After` is not taken: in a redirect it means something else (RFC 9110 section 10.2.3)."""
+_PAUSE: Final = (0.05, 0.2)
+"""Seconds before a retry, from and to."""
+_LEFT: Final = 0.1
+"""Seconds that a retry must have before the deadline, or it is not begun."""
+_EARNED: Final = 0.2
+_MOST_RETRIES: Final = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,6 +75,31 @@ class Answer:
     body: bytes
 
 
+class Lane:
+    """What all lookups at one source share: its slots, and its budget of retries.
+
+    Attributes:
+        slots: requests that may still start.
+    """
+
+    __slots__ = ("_retries", "slots")
+
+    def __init__(self, connections: int) -> None:
+        self.slots = asyncio.Semaphore(connections)
+        self._retries = _MOST_RETRIES
+
+    def earn(self) -> None:
+        """A request is made for the first time."""
+        self._retries = min(self._retries + _EARNED, _MOST_RETRIES)
+
+    def spend(self) -> bool:
+        """Whether one may be made again."""
+        if self._retries < 1:
+            return False
+        self._retries -= 1
+        return True
+
+
 class Transport(AbstractAsyncContextManager["Transport"]):
     """The pool. Enter it once for the life of the process; adapters get it in their constructor.
 
@@ -64,7 +109,7 @@ class Transport(AbstractAsyncContextManager["Transport"]):
 
     def __init__(self, *, connections: int = 512) -> None:
         self._slots = asyncio.Semaphore(connections)
-        self._source_slots: dict[str, asyncio.Semaphore] = {}
+        self._lanes: dict[str, Lane] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -91,8 +136,7 @@ class Transport(AbstractAsyncContextManager["Transport"]):
             AuthNotUsable: its `auth` is of a kind that there is not, or lacks a setting.
             ValueError: its `base_url` is not an http or https address.
         """
-        slots = self._source_slots.setdefault(source.name, asyncio.Semaphore(source.limits.connections))
-        return Channel(self, source, slots)
+        return Channel(self, source, self._lanes.setdefault(source.name, Lane(source.limits.connections)))
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -110,13 +154,13 @@ class Transport(AbstractAsyncContextManager["Transport"]):
 class Channel:
     """The way to one source: its address, and headers built once."""
 
-    def __init__(self, transport: Transport, source: Source, slots: asyncio.Semaphore) -> None:
+    def __init__(self, transport: Transport, source: Source, lane: Lane) -> None:
         address = URL(source.base_url)
         if address.scheme not in {"http", "https"} or not address.host or address.user or address.query_string:
             raise ValueError("base_url must be an http or https address without user, query or fragment")
         self.transport = transport
         self.source = source
-        self.slots = slots
+        self.lane = lane
         self.base_url = source.base_url.rstrip("/")
         self._headers = CIMultiDict({
             "Accept": "application/fhir+json, application/json;q=0.9",
@@ -167,17 +211,39 @@ class Exchange:
         if self.deadline <= asyncio.get_running_loop().time():
             raise SourceTimedOut("no time left")
         url = URL(self._channel.base_url + target, encoded=True)
+        self._channel.lane.earn()
+        try:
+            return await self._once(method, url, body, headers)
+        except AdapterError as error:
+            if not error.passing or not await self._may_retry(error.retry_after):
+                raise
+            first = error
+        try:
+            return await self._once(method, url, body, headers)
+        except _NoSlot:
+            raise first from None
+
+    async def _once(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str]) -> Answer:
         slot = False
         try:
-            async with asyncio.timeout_at(self.deadline), self._channel.slots, self._transport.slots:
+            async with asyncio.timeout_at(self.deadline), self._channel.lane.slots, self._transport.slots:
                 slot = True
                 return await self._exchange(method, url, body, headers)
         except TimeoutError as error:
             if isinstance(error, AdapterError):
                 raise
             if not slot:
-                raise SourceBusy("as many requests to it as we make at once") from None
+                raise _NoSlot("as many requests to it as we make at once") from None
             raise SourceTimedOut("no full answer in its time") from None
+
+    async def _may_retry(self, retry_after: float | None) -> bool:
+        """Wait until a failed request may be sent again; False, at once, where it may not."""
+        pause = random.uniform(*_PAUSE) if retry_after is None else retry_after  # noqa: S311 - it hides nothing
+        left = self.deadline - asyncio.get_running_loop().time()
+        if pause + _LEFT > left or not self._channel.lane.spend():
+            return False
+        await asyncio.sleep(pause)
+        return True
 
     async def _exchange(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str]) -> Answer:
         response = await self._begin(method, url, body, headers)
@@ -240,6 +306,10 @@ class Exchange:
         return f"more than {self._channel.source.limits.bytes:,} bytes"
 
 
+class _NoSlot(SourceBusy):
+    """The cap is ours: nothing was sent."""
+
+
 def _check(response: aiohttp.ClientResponse) -> None:
     """Raise what a status means that means the same everywhere."""
     status = response.status
@@ -247,10 +317,11 @@ def _check(response: aiohttp.ClientResponse) -> None:
         return
     if status in {401, 403}:
         raise SourceRefused(f"status {status}")
-    retry_after = _retry_after(response.headers.get("Retry-After", ""))
+    retry_after = _retry_after(response.headers.get("Retry-After", "")) if status in _SAYS_WHEN else None
     if status == 429:  # noqa: PLR2004
         raise SourceBusy("it has too many requests", retry_after=retry_after)
-    raise SourceFailed("a redirect" if 300 <= status < 400 else f"status {status}", retry_after=retry_after)  # noqa: PLR2004
+    note = "a redirect" if 300 <= status < 400 else f"status {status}"  # noqa: PLR2004
+    raise SourceFailed(note, retry_after=retry_after, passing=status in _PASSING)
 
 
 def _retry_after(value: str) -> float | None:
@@ -266,7 +337,10 @@ def _retry_after(value: str) -> float | None:
 
 
 def _unreachable(error: Exception) -> SourceUnreachable:
-    return SourceUnreachable(_why(error), connected=not isinstance(error, aiohttp.ClientConnectorError))
+    connected = not isinstance(error, aiohttp.ClientConnectorError)
+    return SourceUnreachable(
+        _why(error), connected=connected, passing=not connected and not isinstance(error, aiohttp.ClientSSLError)
+    )
 
 
 def _why(error: Exception) -> str:

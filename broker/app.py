@@ -1,7 +1,8 @@
 """The broker as one application: every room opened in order, and closed in the opposite one."""
 
 import asyncio
-import gc
+import logging
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -15,17 +16,18 @@ from adapters.contract import Adapter
 from adapters.kinds import load_kind
 from adapters.transport import Transport
 from broker.auth import Authenticator, Issuer, Refusals
+from broker.collector import collecting
 from broker.errors import ConfigurationError, JournalUnavailable
 from broker.identity import FileIdentity, IdentityService, NoIdentity
 from broker.journal import Journal
 from broker.keys import Keys
-from broker.lookup import Limits, LookupService
+from broker.lookup import Limits, LookupService, Quota, Quotas
 from broker.objections import ObjectionIndex
 from broker.registry import Registry
-from broker.settings import IssuerSettings, Settings
+from broker.settings import IssuerSettings, LimitSettings, Settings
 from broker.store import open_store
 from broker.surfaces import add_surfaces, rooms
-from broker.surfaces.callers import record_outstanding
+from broker.surfaces.callers import REPEATS, Repeats, record_outstanding
 from broker.surfaces.door import Door, backlog, most_connections
 from broker.surfaces.operations import Operation, forwarding_logger, log, log_to_stderr, take_over
 from policies import Policies, check_set
@@ -42,11 +44,14 @@ __all__ = [
     "serve",
 ]
 
-_YOUNG: Final = 100_000
-"""Objects made, and not yet freed, before the collector looks at the newest."""
+_LAST_WORDS: Final = 2.0
+"""Seconds beyond the grace time in which those that were closed hear of it."""
 
-_GRACE: Final = 2.0
-"""Seconds beyond the deadline that requests and lookups have to end when the service stops."""
+_OWN_FILES: Final = 64
+"""Open files that the journal, the store and the process itself need."""
+
+_SERVICE: Final = web.AppKey("service", LookupService)
+_log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -59,14 +64,21 @@ def create_app(settings: Settings) -> web.Application:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
+async def running(settings: Settings, hurry: asyncio.Event | None = None) -> AsyncIterator[str]:
     """The service, listening while inside; gives the address at which it does (of the port given where it was 0).
+
+    Left, it goes on listening for as long as lookups are finished, so that whoever comes is told to go elsewhere.
+
+    Args:
+        settings: the configuration.
+        hurry: set where the grace time is not to be waited for.
 
     Raises:
         ConfigurationError: the configuration has a fault, or somebody else listens there.
     """
     log_to_stderr()
-    async with _listening(create_app(settings), shutdown_timeout=settings.lookup.deadline + _GRACE) as runner:
+    app = create_app(settings)
+    async with _listening(app, shutdown_timeout=_LAST_WORDS) as runner:
         listen = settings.server.listen
         try:
             await web.TCPSite(runner, listen.host, listen.port, backlog=backlog()).start()
@@ -74,7 +86,10 @@ async def running(settings: Settings) -> AsyncIterator[str]:
             words = f"[server] listen: can't listen there ({error.strerror}): write another address"
             raise ConfigurationError(settings.file, words) from None
         port = runner.addresses[0][1]
-        yield f"http://{type(listen)(listen.host, port)}"
+        try:
+            yield f"http://{type(listen)(listen.host, port)}"
+        finally:
+            await app[_SERVICE].close(hurry)
 
 
 @asynccontextmanager
@@ -97,29 +112,21 @@ async def _listening(app: web.Application, *, shutdown_timeout: float) -> AsyncI
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; then end in order."""
+    """Serve until SIGINT or SIGTERM; then end in order, at a second one in a hurry."""
     take_over()
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with running(settings) as address:
-        _settle()
+        loop.add_signal_handler(number, signalled)
+    async with running(settings, hurry) as address, collecting():
         log(Operation.STARTED, listening=address)
         await stop.wait()
         log(Operation.STOPPING)
     log(Operation.STOPPED)
-
-
-def _settle() -> None:
-    """Spare the collector what lives as long as the process, and what dies by itself.
-
-    Decoded resources hold no cycles: they are freed when a source has been judged, and looking for cycles among the
-    hundreds of thousands of objects of a busy moment costs more than judging them.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, 50, 100)
 
 
 async def _rooms(app: web.Application) -> AsyncIterator[None]:
@@ -137,7 +144,7 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         store = await open_store(settings.store.url)
         house.push_async_callback(store.dispose)
         objections = await house.enter_async_context(ObjectionIndex(store, keys, max_age=settings.objections.max_age))
-        transport = await house.enter_async_context(Transport(connections=settings.lookup.connections))
+        transport = await house.enter_async_context(Transport(connections=_connections(settings)))
         lookups = LookupService(
             registry=registry,
             policies=policies,
@@ -150,13 +157,16 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
                 deadline=settings.lookup.deadline,
                 practices_if_unknown=settings.lookup.practices_if_unknown,
                 concurrency=settings.lookup.concurrency,
-                grace=settings.lookup.deadline + _GRACE,
+                memory=settings.lookup.memory,
+                grace=settings.server.grace,
             ),
+            quotas=_quotas(settings.limits),
         )
         house.push_async_callback(lookups.close)
 
         refusals = Refusals()
-        house.push_async_callback(record_outstanding, journal, refusals)
+        repeats = Repeats(journal)
+        house.push_async_callback(record_outstanding, journal, refusals, repeats)
         app[rooms.REGISTRY] = registry
         app[rooms.POLICIES] = policies
         app[rooms.AUTHENTICATOR] = authenticator
@@ -164,7 +174,8 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         app[rooms.KEYS] = keys
         app[rooms.OBJECTIONS] = objections
         app[rooms.REFUSALS] = refusals
-        app[rooms.LOOKUPS] = lookups
+        app[REPEATS] = repeats
+        app[rooms.LOOKUPS] = app[_SERVICE] = lookups
         for notice in policies.notices:
             log(Operation.NOTICE, message=notice)
         yield
@@ -174,6 +185,29 @@ def _adapters(registry: Registry, transport: Transport) -> dict[str, Adapter]:
     """The adapter of each source of each live organisation, by the source's name."""
     sources = [each.source for organisation in registry.live for each in organisation.sources]
     return {source.name: load_kind(source.kind)(source, transport) for source in sources}
+
+
+def _quotas(limits: LimitSettings) -> Quotas:
+    return Quotas(
+        user=Quota(per_minute=limits.user_per_minute, at_once=limits.user_at_once),
+        organisation=Quota(per_minute=limits.organisation_per_minute, at_once=limits.organisation_at_once),
+    )
+
+
+def _connections(settings: Settings) -> int:
+    """Requests at once to all sources, of which each needs an open file. The door leaves half of the files to them."""
+    wanted = settings.lookup.connections
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or wanted <= files // 2 - _OWN_FILES:
+        return wanted
+    usable = max(1, files // 2 - _OWN_FILES)
+    _log.warning(
+        "[lookup] connections: this process may not open %d: %d are used. Raise its limit (ulimit -n %d).",
+        wanted,
+        usable,
+        2 * (wanted + _OWN_FILES),
+    )
+    return usable
 
 
 def load_policies(settings: Settings) -> Policies:

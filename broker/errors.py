@@ -7,11 +7,11 @@
     ├── NotAuthenticated        401  every fault of a token or an issuer, in one message
     ├── Forbidden               403
     │   ├── PatientMismatch · RoleNotPermitted · PurposeNotPermitted · RelationshipNeeded
-    │   └── OrganisationNotTakingPart · OwnRecord
+    │   └── OrganisationNotTakingPart · OwnRecord · Withheld
     ├── NotFound 404 · MethodNotAllowed 405 · IdentityNotConfirmed 409 · Conflict 409
-    ├── TooLarge 413 · TooManyRequests 429
-    ├── NothingAnswered              every source that was asked failed; carries the rows
-    │   └── SourcesFailed 502 · SourcesTimedOut 504
+    ├── PageExpired 410 · TooLarge 413 · TooManyRequests 429 · NotBuilt 501
+    ├── NothingAnswered              nothing to show, and not because there is nothing; carries the rows
+    │   └── SourcesFailed 502 · SourcesUnavailable 503 · SourcesTimedOut 504
     ├── Unavailable             503  try again; `retry_after` says when
     │   └── JournalUnavailable · RegisterUnavailable · Overloaded
     └── ConfigurationError           stops the start, naming file, line and what to write
@@ -37,12 +37,14 @@ __all__ = [
     "MethodNotAllowed",
     "NotAuthenticated",
     "NotAvailable",
+    "NotBuilt",
     "NotFound",
     "NotSupported",
     "NothingAnswered",
     "OrganisationNotTakingPart",
     "Overloaded",
     "OwnRecord",
+    "PageExpired",
     "PatientMismatch",
     "PatientRequired",
     "PurposeNotPermitted",
@@ -52,12 +54,14 @@ __all__ = [
     "RoleNotPermitted",
     "SourcesFailed",
     "SourcesTimedOut",
+    "SourcesUnavailable",
     "TimeoutTooLong",
     "TooLarge",
     "TooManyRequests",
     "Unavailable",
     "UnknownCategory",
     "UnknownOrganisation",
+    "Withheld",
 ]
 
 
@@ -212,6 +216,13 @@ class OwnRecord(Forbidden):
     default = "Nobody may look up their own record here. Ask the organisations involved for a copy."
 
 
+class Withheld(Forbidden):
+    """`/fhir`: no match, and all that is not known is withheld. Carries the rows."""
+
+    code = "withheld"
+    default = "There is nothing that may be shown, and something is withheld: ask the patient."
+
+
 class NotFound(BrokerError):
     """No such thing, or not for this caller: the two are told apart nowhere."""
 
@@ -243,6 +254,14 @@ class Conflict(BrokerError):
     status = 409
 
 
+class PageExpired(BrokerError):
+    """`/fhir`: the answer that a page belongs to is not the same any more."""
+
+    code = "page-expired"
+    status = 410
+    default = "What is known has changed since the first page: search again from the start."
+
+
 class TooLarge(BrokerError):
     """The request body is larger than the broker takes."""
 
@@ -259,8 +278,16 @@ class TooManyRequests(BrokerError):
     default = "Too many requests: wait, then try again."
 
 
+class NotBuilt(BrokerError):
+    """An operation of FHIR that the broker does not have."""
+
+    code = "not-supported"
+    status = 501
+    default = "This operation is not available here: search by patient, or read by id."
+
+
 class NothingAnswered(BrokerError):
-    """Every source that was asked failed: never an empty success. Carries the rows."""
+    """Nothing to show, because sources failed: never an empty success. Carries the rows."""
 
 
 class SourcesFailed(NothingAnswered):
@@ -277,6 +304,14 @@ class SourcesTimedOut(NothingAnswered):
     code = "sources-timed-out"
     status = 504
     default = "No source answered in time. This is not an empty record."
+
+
+class SourcesUnavailable(NothingAnswered):
+    """`/fhir`: no match, and another try may bring one."""
+
+    code = "sources-unavailable"
+    status = 503
+    default = "Nothing was found, and not every source could answer now: try again. This is not an empty record."
 
 
 class Unavailable(BrokerError):

@@ -4,8 +4,8 @@
     <directory>/journal.pub   the public half of the journal's signing key (Ed25519, PEM), for those who verify
 
 What is sealed is encrypted with AES-SIV (RFC 5297): authenticated, and deterministic, so that the same patient can be
-found again without being named. Patients in journal and register, patients in FHIR ids, and words each have a key of
-their own: none of them opens or matches another's.
+found again without being named. Patients in journal and register, patients in FHIR ids, words, and pages of an answer
+each have a key of their own: none of them opens or matches another's.
 """
 
 import base64
@@ -40,12 +40,13 @@ class Keys:
         signing_key: signs the journal's checkpoints; its public half is `journal.pub`.
     """
 
-    __slots__ = ("_ids", "_patients", "_words", "id_check_key", "signing_key")
+    __slots__ = ("_ids", "_pages", "_patients", "_words", "id_check_key", "signing_key")
 
     def __init__(self, master: bytes) -> None:
         self._patients = AESSIV(_derive(master, "patients", 64))
         self._ids = AESSIV(_derive(master, "patient-ids", 64))
         self._words = AESSIV(_derive(master, "words", 64))
+        self._pages = AESSIV(_derive(master, "pages", 64))
         self.id_check_key = _derive(master, "id-check", 32)
         self.signing_key = Ed25519PrivateKey.from_private_bytes(_derive(master, "journal-signing", 32))
 
@@ -112,6 +113,18 @@ class Keys:
             ValueError: these keys did not seal it.
         """
         return _unseal(self._words, sealed).decode()
+
+    def seal_page(self, place: bytes) -> str:
+        """The sealed form of a place in an answer: what a link to its next page holds."""
+        return _seal(self._pages, place)
+
+    def open_page(self, sealed: str) -> bytes:
+        """The place that `seal_page` sealed.
+
+        Raises:
+            ValueError: these keys did not seal it.
+        """
+        return _unseal(self._pages, sealed)
 
     def _publish(self, path: Path) -> None:
         pem = self.signing_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

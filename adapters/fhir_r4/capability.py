@@ -102,15 +102,24 @@ class _Statement(msgspec.Struct, rename="camel"):
 
 _DECODER = msgspec.json.Decoder(_Statement)
 
+_LONGEST = 4_000_000
+_MOST_OBJECTS = 10_000
+_MOST_QUOTES = 200_000
+"""More than a server says that can do everything: beyond that, to read it would hold the loop."""
+_MOST_TYPES = 500
+"""R4 has 146."""
+
 
 def read_statement(body: bytes) -> Capability:
     """Read a CapabilityStatement; what can't be read says nothing, and gives UNKNOWN."""
+    if len(body) > _LONGEST or body.count(b"{") > _MOST_OBJECTS or body.count(b'"') > _MOST_QUOTES:
+        return UNKNOWN
     try:
         statement = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return UNKNOWN
     rest = next((rest for rest in statement.rest if rest.mode == "server"), None)
-    if statement.resource_type != "CapabilityStatement" or rest is None or not rest.resource:
+    if statement.resource_type != "CapabilityStatement" or rest is None or not 0 < len(rest.resource) <= _MOST_TYPES:
         return UNKNOWN
     patient = [operation for listed in rest.resource if listed.type == "Patient" for operation in listed.operation]
     system = [operation for operation in rest.operation if "Patient" in operation.definition]
@@ -182,10 +191,10 @@ class Statements:
         exchange = self._channel.exchange(deadline=deadline, correlation_id=correlation_id)
         try:
             answer = await exchange.get("/metadata?_summary=true")
-            capability = read_statement(answer.body)
-        except AdapterError:
-            capability = UNKNOWN
-        self.learned(capability)
+            self.learned(read_statement(answer.body))
+        except AdapterError as error:
+            if not error.passing:  # else it says nothing: a server that is back in a moment is asked again
+                self.learned(UNKNOWN)
         self._flight = None
 
 

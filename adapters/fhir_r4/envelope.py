@@ -1,63 +1,18 @@
 """FHIR's envelopes: a Bundle is opened, each resource in it handed on unread, so that a bad one costs only itself."""
 
-import json
+import re
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from adapters.contract import Arrival, Resource
 from adapters.errors import SourceMalformed
+from adapters.fhir_r4.bundle import NOTHING, UNREADABLE, Bundle, Entry, Opening, TooDense
 from adapters.findings import Finding
 
-__all__ = ["Entry", "Page", "finding_of_status", "head_of", "open_bundle", "open_page", "worst"]
-
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-UNSALVAGEABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
-
-
-_NOTHING: Final = msgspec.Raw(b"")
-
-
-class _Search(msgspec.Struct, gc=False):
-    mode: str = ""
-
-
-class _Response(msgspec.Struct, gc=False):
-    status: str = ""
-
-
-class Entry(msgspec.Struct, rename="camel", gc=False):
-    """An entry of a Bundle; `resource` is empty where there is none."""
-
-    full_url: str | None = None
-    resource: msgspec.Raw = _NOTHING
-    search: _Search | None = None
-    response: _Response | None = None
-
-    @property
-    def status(self) -> int:
-        """The HTTP status in a `batch-response`; 0 where it can't be read."""
-        code = (self.response.status if self.response else "")[:3]
-        return int(code) if code.isascii() and code.isdigit() else 0
-
-
-class _Link(msgspec.Struct, gc=False):
-    relation: str = ""
-    url: str = ""
-
-
-class _Bundle(msgspec.Struct, rename="camel"):
-    resource_type: str
-    type: str = ""
-    total: int | None = None
-    link: list[_Link] | None = None
-    entry: list[Entry] | None = None
-
-
-class _Entries(msgspec.Struct):
-    entry: msgspec.Raw = _NOTHING
+__all__ = ["UNREADABLE", "Entry", "Page", "finding_of_status", "head_of", "open_bundle", "open_page", "worst"]
 
 
 class _Issue(msgspec.Struct, gc=False):
@@ -76,11 +31,17 @@ class Head(msgspec.Struct, rename="camel", gc=False):
     id: str = ""
 
 
-_BUNDLE: Final = msgspec.json.Decoder(_Bundle)
-_ENTRIES: Final = msgspec.json.Decoder(_Entries)
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _OUTCOME: Final = msgspec.json.Decoder(_Outcome)
 _HEAD: Final = msgspec.json.Decoder(Head)
+_FIRST: Final = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]{1,64})"')
+
+_MOST: Final = 10_000
+"""Entries of one page: more than any record has."""
+_PAUSE: Final = 64
+"""Entries between two pauses."""
+_LONG: Final = 1 << 17
+"""Bytes beyond which nothing is an OperationOutcome, and of a resource only its first words are read here."""
+_TOO_DENSE: Final = "an entry that holds more than any resource does: the rest of the page is left out"
 
 _SEVERITIES: Final = frozenset({"fatal", "error", "warning", "information"})
 _CODES: Final = frozenset(
@@ -93,9 +54,6 @@ _CODES: Final = frozenset(
 """http://hl7.org/fhir/R4/valueset-issue-type.html: only these are repeated: any other is the source's own."""
 _PARTIAL: Final = frozenset({"incomplete", "timeout", "throttled", "too-costly", "too-long"})
 _WITHHELD: Final = frozenset({"suppressed", "forbidden", "security"})
-
-_ONCE: Final = (b'"entry"', b'"total"', b'"link"')
-"""Keys of a Bundle that say how much there is."""
 
 _ANSWERS: Final = frozenset({"searchset", "batch-response", "collection", ""})
 """Types of Bundle that can be an answer; some servers give `$everything` as a collection, some say nothing."""
@@ -142,7 +100,10 @@ class Page:
 
 
 def head_of(resource: "bytes | msgspec.Raw") -> Head:
-    """Type and id of a resource; empty where it can't be read."""
+    """Type and id of a resource; empty where it can't be read. Of a long one the type, where it stands first."""
+    if len(memoryview(resource)) > _LONG:
+        found = _FIRST.match(memoryview(resource))
+        return Head(found[1].decode() if found else "")
     try:
         return _HEAD.decode(resource)
     except UNREADABLE:
@@ -154,70 +115,34 @@ def _name_of(resource: msgspec.Raw) -> str | None:
     return f"{head.resource_type}/{head.id}" if head.id else None
 
 
-def open_bundle(body: bytes) -> _Bundle:
-    """Open a Bundle.
+def open_bundle(body: bytes) -> Generator[None, None, list[Entry]]:
+    """The entries of a Bundle, pausing between them.
 
     Raises:
-        SourceMalformed: it is not JSON, or anything but a Bundle, or says something of itself twice.
+        SourceMalformed: it is not JSON, or anything but a Bundle, or says something of itself twice, or holds more than
+            can be read.
     """
-    bundle = _decode(body)
-    _be_bundle(bundle)
-    return bundle
+    opening = Opening(body)
+    found: list[Entry] = []
+    try:
+        for entries in opening.entries():
+            found += entries
+            yield
+    except TooDense:
+        raise SourceMalformed(_TOO_DENSE) from None
+    _be_bundle(opening.bundle)
+    return found
 
 
-def _be_bundle(bundle: _Bundle) -> None:
+def _be_bundle(bundle: Bundle) -> None:
     if bundle.resource_type != "Bundle" or bundle.type not in _ANSWERS:
         raise SourceMalformed("its answer is not a FHIR Bundle in JSON")
 
 
-def _decode(body: bytes) -> _Bundle:
-    try:
-        try:
-            bundle = _BUNDLE.decode(body)
-        except UNREADABLE:
-            bundle = _salvage(body)
-        # What is in doubt is an answer without entries, and one that may hold these keys twice; most hold them once.
-        twice = (not bundle.entry or any(body.count(key) > 1 for key in _ONCE)) and _says_twice(body)
-    except UNSALVAGEABLE:
-        raise SourceMalformed("its answer is not a FHIR Bundle in JSON") from None
-    if twice:
-        raise SourceMalformed("its Bundle says something of itself twice")
-    return bundle
-
-
-def _says_twice(body: bytes) -> bool:
-    """Whether a key of the envelope is there twice: a decoder takes the last, and what the first said would be lost."""
-    try:
-        entries = bytes(_ENTRIES.decode(body).entry)
-    except UNREADABLE:
-        entries = b""
-    # The entries are set aside, since the standard decoder is slow and need not read them.
-    rest = body.replace(entries, b"null", 1) if entries else body
-    keys = [key for key, _ in json.loads(rest, object_pairs_hook=list)]
-    return len(set(keys)) < len(keys)
-
-
-def _salvage(body: bytes) -> _Bundle:
-    """Open a Bundle that holds half of a surrogate pair somewhere, leaving out only what holds it.
-
-    Some systems cut text between the halves of an emoji. The standard decoder takes that, and is not asked otherwise.
-    """
-    whole = json.loads(body, parse_float=Decimal, parse_constant=_refuse)
-    for entry in whole["entry"]:
-        try:
-            _ENCODER.encode(entry)
-        except UnicodeEncodeError:
-            entry.pop("resource", None)
-            entry.pop("fullUrl", None)
-    return _BUNDLE.decode(_ENCODER.encode(whole))
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_count: bool = False) -> Page:
-    """Open one page of a search.
+def open_page(
+    body: bytes, arrival: Arrival, *, kind: str | None = None, all_count: bool = False
+) -> Generator[None, None, Page]:
+    """Open one page of a search, pausing between entries.
 
     Args:
         body: of the answer.
@@ -229,50 +154,81 @@ def open_page(body: bytes, arrival: Arrival, *, kind: str | None = None, all_cou
     Raises:
         SourceMalformed: it is not a searchset, or says something of itself twice.
     """
-    bundle = _decode(body)
+    opening = Opening(body)
     page = Page()
+    sorting = _Sorting(page, arrival, kind, all_count=all_count, suspicious=b"OperationOutcome" in body)
+    try:
+        for entries in opening.entries():
+            for n, entry in enumerate(entries):
+                sorting.put(entry)
+                if not n % _PAUSE:
+                    yield
+            yield
+            if sorting.seen > _MOST:
+                _be_bundle(opening.beginning())
+                _tell(page, Finding.TRUNCATED, f"more than {_MOST} entries in one page: the rest is left out")
+                return page
+    except TooDense:
+        _be_bundle(opening.beginning())
+        _tell(page, Finding.TRUNCATED, _TOO_DENSE)
+        return page
+    bundle = opening.bundle
     if bundle.resource_type == "OperationOutcome":
         _hear(page, body)
         if page.finding is Finding.ANSWERED:
             raise SourceMalformed("its answer is an OperationOutcome, not a Bundle")
         return page
     _be_bundle(bundle)
-    suspicious = b"OperationOutcome" in body
-    resources = page.resources
-    names = page.names
-    empty = strange = 0
-    for entry in bundle.entry or ():
-        mode = entry.search.mode if entry.search else ""
-        resource = entry.resource
-        if mode == "outcome" or (suspicious and head_of(resource).resource_type == "OperationOutcome"):
-            _hear(page, resource)
-            continue
-        included = mode == "include"
-        full_url = entry.full_url
-        if all_count or not included:
-            name = full_url or _name_of(resource)
-            if name:
-                names.add(name)
-            else:
-                page.unnamed += 1
-        if kind is not None and not included and resource is not _NOTHING and head_of(resource).resource_type != kind:
-            strange += 1
-        if resource is _NOTHING:
-            empty += 1
-        else:
-            resources.append(Resource(resource, Arrival.INCLUDED if included else arrival, full_url))
-    if empty:
-        _tell(page, Finding.TRUNCATED, f"{empty} entries without a readable resource")
-    if strange:
-        _tell(page, Finding.TRUNCATED, f"{strange} hits that are not what was searched for")
+    if sorting.empty:
+        _tell(page, Finding.TRUNCATED, f"{sorting.empty} entries without a readable resource")
+    if sorting.strange:
+        _tell(page, Finding.TRUNCATED, f"{sorting.strange} hits that are not what was searched for")
     page.total = bundle.total
     page.next = next((link.url for link in bundle.link or () if link.relation == "next"), None)
     return page
 
 
+class _Sorting:
+    """The entries of a page, put where they belong."""
+
+    def __init__(self, page: Page, arrival: Arrival, kind: str | None, *, all_count: bool, suspicious: bool) -> None:
+        self._page = page
+        self._arrival = arrival
+        self._kind = kind
+        self._all_count = all_count
+        self._suspicious = suspicious
+        self.seen = 0
+        self.empty = 0
+        self.strange = 0
+
+    def put(self, entry: Entry) -> None:
+        """Sort one entry."""
+        page, resource, full_url = self._page, entry.resource, entry.full_url
+        self.seen += 1
+        mode = entry.search.mode if entry.search else ""
+        if mode == "outcome" or (self._suspicious and head_of(resource).resource_type == "OperationOutcome"):
+            _hear(page, resource)
+            return
+        included = mode == "include"
+        if self._all_count or not included:
+            name = full_url or _name_of(resource)
+            if name:
+                page.names.add(name)
+            else:
+                page.unnamed += 1
+        if resource is NOTHING:
+            self.empty += 1
+            return
+        if self._kind is not None and not included and head_of(resource).resource_type != self._kind:
+            self.strange += 1
+        page.resources.append(Resource(resource, Arrival.INCLUDED if included else self._arrival, full_url))
+
+
 def _hear(page: Page, outcome: "bytes | msgspec.Raw") -> None:
     """Take what an OperationOutcome says: severity and code, never a word of it."""
     try:
+        if len(memoryview(outcome)) > _LONG:
+            raise msgspec.DecodeError
         issues = _OUTCOME.decode(outcome).issue
     except UNREADABLE:
         _tell(page, Finding.TRUNCATED, "an OperationOutcome that can't be read")

@@ -17,6 +17,7 @@ from adapters.fhir_r4.plan import Plan, make_plan
 from adapters.fhir_r4.queries import COUNT, NHS_NUMBER_SYSTEMS, Queries, Query
 from adapters.fhir_r4.search import REFUSALS, Outcome, Searcher
 from adapters.findings import Finding
+from adapters.pace import paced
 from adapters.transport import Exchange
 
 __all__ = ["FHIR_ID", "STATEMENT_SHARE", "Lookup", "batch_of"]
@@ -150,7 +151,8 @@ class Lookup:
             answer = await self._exchange.get(f"/Patient/{local_id}/$everything?_count={COUNT}")
             if answer.status in REFUSALS:
                 return False
-            page = self._searcher.open(answer, Arrival.RECORD, all_count=True)
+            page = await self._searcher.open(answer, Arrival.RECORD, all_count=True)
+            del answer  # it is as large as all that is in it
             outcome = await self._searcher.walk(page, Arrival.RECORD, give, all_count=True)
         except AdapterError as error:
             outcome = Outcome.of(error)
@@ -181,7 +183,8 @@ class Lookup:
                 return False
             if answer.status != 200:  # noqa: PLR2004
                 raise SourceFailed(f"status {answer.status}")
-            entries = open_bundle(answer.body).entry or []
+            entries = await paced(open_bundle(answer.body))
+            del answer
             if len(entries) != len(queries):
                 raise SourceMalformed("its batch-response does not match the batch")
         except AdapterError as error:
@@ -189,12 +192,12 @@ class Lookup:
             ledger.settle({query.type for query in queries}, Outcome.of(error))
             return True
 
-        async def one(query: Query, status: int, body: bytes) -> int:
+        async def one(query: Query, status: int, body: msgspec.Raw) -> int:
             finding = finding_of_status(status)
             outcome = Outcome(finding, (f"status {status}",) if status else ())
             if finding is Finding.ANSWERED:
                 try:
-                    page = open_page(body, Arrival.RECORD, kind=query.type)
+                    page = await paced(open_page(bytes(body), Arrival.RECORD, kind=query.type))
                     outcome = await self._searcher.walk(page, Arrival.RECORD, give, kind=query.type)
                 except AdapterError as error:
                     outcome = Outcome.of(error)
@@ -203,7 +206,7 @@ class Lookup:
 
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(one(query, entry.status, bytes(entry.resource)))
+                group.create_task(one(query, entry.status, entry.resource))
                 for query, entry in zip(queries, entries, strict=True)
             ]
         self._memory.took(Approach.BATCH, max((task.result() for task in tasks), default=1))

@@ -86,8 +86,9 @@ class Queries:
             local_id: of the Patient at this server.
             includes: the server's `searchInclude`: the Medication of a prescription is taken along where that can be.
         """
-        reference = local_id if parameter == "patient" else f"Patient/{local_id}"
         medication = f"{resource_type}:medication"
+        # With its type: by the bare id, which FHIR allows too, some servers (Medplum's) find nothing, and say `total` 0.
+        reference = f"Patient/{local_id}"
         return self._for(resource_type, parameter, reference, medication=medication in includes)
 
     def by_id(self, resource_type: str, ids: Sequence[str]) -> Query:

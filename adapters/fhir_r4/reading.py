@@ -13,6 +13,7 @@ from adapters.fhir_r4.lookup import FHIR_ID, STATEMENT_SHARE, batch_of
 from adapters.fhir_r4.queries import Queries
 from adapters.fhir_r4.search import REFUSALS, Searcher
 from adapters.findings import Finding
+from adapters.pace import paced
 from adapters.transport import Exchange
 
 __all__ = ["Reading"]
@@ -81,7 +82,7 @@ class Reading:
             return False
         if answer.status != 200:  # noqa: PLR2004
             raise SourceFailed(f"status {answer.status}")
-        entries = open_bundle(answer.body).entry or []
+        entries = await paced(open_bundle(answer.body))
         if len(entries) != len(references):
             raise SourceMalformed("its batch-response does not match the batch")
         for reference, entry in zip(references, entries, strict=True):

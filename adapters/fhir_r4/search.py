@@ -10,6 +10,7 @@ from adapters.fhir_r4.envelope import Page, open_page, worst
 from adapters.fhir_r4.queries import Query
 from adapters.findings import Finding
 from adapters.links import target_of
+from adapters.pace import paced
 from adapters.transport import Answer, Exchange
 
 __all__ = ["REFUSALS", "Give", "Outcome", "Searcher"]
@@ -68,16 +69,16 @@ class Searcher:
     async def search(self, query: Query, arrival: Arrival, give: Give) -> Outcome:
         """Ask, follow every page, and give what came page by page. Errors of the source are in the outcome."""
         try:
-            page = self.open(await self._ask(query), arrival, kind=query.type)
+            page = await self.open(await self._ask(query), arrival, kind=query.type)
         except AdapterError as error:
             return Outcome.of(error)
         return await self.walk(page, arrival, give, kind=query.type)
 
-    def open(self, answer: Answer, arrival: Arrival, *, kind: str | None = None, all_count: bool = False) -> Page:
+    async def open(self, answer: Answer, arrival: Arrival, *, kind: str | None = None, all_count: bool = False) -> Page:
         """Open the page in an answer; SourceFailed unless its status is 200."""
         if answer.status != 200:  # noqa: PLR2004
             raise SourceFailed(f"status {answer.status}")
-        return open_page(answer.body, arrival, kind=kind, all_count=all_count)
+        return await paced(open_page(answer.body, arrival, kind=kind, all_count=all_count))
 
     async def walk(
         self, page: Page, arrival: Arrival, give: Give, *, kind: str | None = None, all_count: bool = False
@@ -107,7 +108,7 @@ class Searcher:
             seen.add(target)
             try:
                 self._exchange.turn_page()
-                page = self.open(await self._exchange.get(target), arrival, kind=kind, all_count=all_count)
+                page = await self.open(await self._exchange.get(target), arrival, kind=kind, all_count=all_count)
             except AdapterError as error:
                 return outcome | Outcome.of(error)
 

@@ -18,8 +18,6 @@ FEW: Final = 3
 """So many sources without a full answer are named at the top; more are counted."""
 LONG: Final = 3
 """From so many measurements of the same thing on, they are shown as one line over time."""
-ENDED: Final = ("stopped", "cancelled", "on-hold")
-"""Statuses of a medicine that somebody decided against."""
 REASONS: Final = {Status.PRACTICE_NOT_ASKED.value: "not asked: it takes no part, or nobody says which one it is"}
 """Statuses that as they stand would not tell a reader why."""
 
@@ -29,7 +27,7 @@ def show_lookup(reply: Json) -> str:
     resources = [entry["resource"] for entry in reply["bundle"]["entry"]]
     lines = [
         *_banner(reply, resources),
-        *_contradictions(resources, reply["sources"]),
+        *_contradictions(resources),
         *_sources(reply["sources"]),
         *_missing(reply["sources"]),
         *_record(resources),
@@ -132,35 +130,15 @@ def _known(row: Json) -> bool:
     return bool(row["categories"]) or row["status"] in DEFINITE
 
 
-def _contradictions(resources: Sequence[Json], rows: Sequence[Json]) -> Iterator[str]:
+def _contradictions(resources: Sequence[Json]) -> Iterator[str]:
     """What hurts most where it is not seen: before everything else."""
     issues = [resource for resource in resources if resource["resourceType"] == "DetectedIssue" and _brokers(resource)]
-    said = [*(str(issue.get("detail", "")) for issue in issues), *_stopped_elsewhere(resources, rows)]
+    said = [str(issue.get("detail", "")) for issue in issues]
     if said:
         yield ""
         yield _rule("SOURCES CONTRADICT EACH OTHER", "!")
     for words in said:
         yield from _wrap(words, "  ", "    ")
-
-
-def _stopped_elsewhere(resources: Sequence[Json], rows: Sequence[Json]) -> Iterator[str]:
-    """Each medicine that one source has stopped and another lists as active."""
-    names = {row["source"]: f"{row['name']} [{row['source']}]" for row in rows}
-    medicines = [resource for resource in resources if resource["resourceType"] == "MedicationRequest"]
-    for group in _groups(medicines, _links(resources)):
-        where: dict[str, set[str]] = defaultdict(set)
-        for resource in group:
-            source = source_of(resource)
-            where[describe(resource).standing].add(names.get(source, source))
-        against = [f"{status.upper()} at {_and(where[status])}" for status in ENDED if status in where]
-        if against and "active" in where:
-            what = describe(group[0]).what
-            yield f"{what}: {', '.join(against)}. But active at {_and(where['active'])}."
-
-
-def _and(names: Iterable[str]) -> str:
-    *others, last = sorted(names)
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _brokers(resource: Json) -> bool:
@@ -187,11 +165,11 @@ def _record(resources: Sequence[Json]) -> Iterator[str]:
 
 
 def _links(resources: Iterable[Json]) -> dict[str, str]:
-    """`Type/id` to the id of the Linkage that names it."""
+    """`Type/id` to the id of the Linkage that names it; what is only possibly the same stays apart."""
     return {
         item["resource"]["reference"]: str(resource["id"])
         for resource in resources
-        if resource["resourceType"] == "Linkage"
+        if resource["resourceType"] == "Linkage" and resource.get("active")
         for item in resource.get("item", ())
     }
 

@@ -214,6 +214,7 @@ class RequestRefused(Record, frozen=True, tag="request.refused"):
     policies: list[_Text] = []
     policy_set: _Text | None = None
     surface: _Code | None = None
+    count: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 class ObjectionRecorded(Record, frozen=True, tag="objection.recorded"):

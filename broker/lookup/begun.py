@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from adapters.contract import Adapter
 from broker.identity import IdentityService
 from broker.journal import Journal, LookupRecord
 from broker.keys import Keys
+from broker.lookup.admission import Place, size_of
 from broker.lookup.breaker import Breakers
-from broker.lookup.values import Event
+from broker.lookup.turns import Turns
+from broker.lookup.values import Event, Part, Summary
 from broker.objections import ObjectionIndex
 from broker.registry import Registry
 from policies import Policies
@@ -25,13 +27,15 @@ class Limits:
     Attributes:
         deadline: seconds for a whole lookup, unless its caller asks for less.
         practices_if_unknown: GP practices asked where nobody names the registered one.
-        concurrency: lookups at once.
-        grace: seconds that lookups get to finish when the service closes.
+        concurrency: lookups that run at once; as many may wait.
+        memory: bytes that all of them may hold together, beyond which new ones wait.
+        grace: seconds that lookups get to finish, and their replies to leave, when the service closes.
     """
 
     deadline: float = 5.0
     practices_if_unknown: int = 10
     concurrency: int = 64
+    memory: int = 512_000_000
     grace: float = 5.0
 
 
@@ -43,6 +47,7 @@ class Rooms:
         adapters: by name of source.
         breakers: of this node.
         today: for agreements and exclusions.
+        turns: of this node, to judge.
     """
 
     registry: Registry
@@ -55,31 +60,45 @@ class Rooms:
     breakers: Breakers
     limits: Limits
     today: Callable[[], date]
+    turns: Turns = field(default_factory=Turns)
 
 
 class Lookup:
-    """One lookup that has begun. Iterating gives its events; each is recorded durably when it comes out."""
+    """One lookup that has begun. Iterating gives its events; each is recorded durably when it comes out.
 
-    def __init__(self, lookup_id: str, *, surface: str | None, streaming: bool) -> None:
+    Whoever holds it says how it went: `delivered` once it has given a summary, `abandon` where they leave before the
+    last event. Until then what it gave counts as held in memory.
+    """
+
+    def __init__(self, lookup_id: str, place: Place, *, surface: str | None, streaming: bool) -> None:
         self.lookup_id = lookup_id
+        self.place = place
         self.surface = surface
         self.streaming = streaming
         self.task: asyncio.Task[None] | None = None
         self.record: LookupRecord | None = None
         self.released = False
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._summarised = False
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Started, a Part for each source that was asked, then Summary or Failed."""
         while (event := await self._events.get()) is not None:
             yield event
+            if self.streaming and isinstance(event, Part):
+                self.place.let_go(size_of(event.entries))  # who asks for the next has written this one
 
     def give(self, event: Event) -> None:
         """One more event."""
+        self._summarised = isinstance(event, Summary)
         self._events.put_nowait(event)
 
     def end(self) -> None:
-        """No more events."""
+        """No more events. Where there is no reply, nothing of one is held either."""
+        if self._summarised:
+            self.place.settle()
+        else:
+            self.place.end()
         self._events.put_nowait(None)
 
     def abandon(self) -> None:
@@ -91,6 +110,7 @@ class Lookup:
 
     def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
         """Say whether the bytes of what was released left; what is said first holds."""
+        self.place.end()
         record, self.record = self.record, None
         if record is None:
             return

@@ -159,7 +159,7 @@ class Closure:
         Whatever element they stand in: what is not at hand may have to be taken out of what refers to it.
         """
         met = self._met
-        for _, _, reference in item.references:
+        for _, reference in item.references:
             literal = reference.get("reference")
             if literal in met:
                 continue

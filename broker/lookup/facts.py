@@ -1,17 +1,29 @@
 """What merging needs of a released resource, taken before its dicts are freed."""
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
+from broker.lookup.concepts import (
+    NO_CODES,
+    SNOMED,
+    codes_of,
+    day_of,
+    first,
+    key_of,
+    keys_of,
+    names_of,
+    status_codes,
+)
+from broker.lookup.medicines import Medications, course_of, qualifiers_of, referred, standing_of
+from broker.lookup.negatives import UNNAMING, none_known, says_nothing
 from policies.values import Coding
 
 __all__ = ["RECORDED", "Fact", "fact_of"]
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """One recorded allergy, medication, condition, immunisation or procedure.
 
     Attributes:
@@ -19,12 +31,15 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         reference: `Type/id`, the broker's.
         source: name of the source.
         where: the organisation as the row names it.
-        codes: of the thing itself.
-        words: what the source calls it.
+        codes: of the thing itself, in their usual spelling; empty where only words name it.
+        names: what the source calls it, the first of them best.
         qualifiers: what must agree, None where it is not said.
+        standing: the FHIR code of whether it still holds, where that can contradict another's; else empty.
+        since: the day on which it began, where it is said.
+        until: the day on which it ended, where it is said.
         none_known: an allergy record that says there are none: of which kind (`""` for all kinds).
-        current: not resolved, inactive or refuted.
         nature: for an allergen, its FHIR categories (`medication`, `food` ...), empty where not said.
+        severities: (scale, how bad on it): `criticality`, `reaction` (the worst), `severity`.
     """
 
     kind: str
@@ -32,39 +47,22 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source: str
     where: str
     codes: frozenset[Coding]
-    words: str
+    names: tuple[str, ...]
     qualifiers: tuple[str | None, ...] = ()
+    standing: str = ""
+    since: str | None = None
+    until: str | None = None
     none_known: str | None = None
-    current: bool = True
     nature: frozenset[str] = frozenset()
+    severities: tuple[tuple[str, str], ...] = ()
 
-
-Medications = Callable[[str], Mapping[str, Any] | None]
-"""Gives the Medication that a literal reference points to."""
-
-_SNOMED = "http://snomed.info/sct"
-_NONE_KNOWN: Mapping[Coding, str] = {
-    (_SNOMED, "716186003"): "",  # No known allergy
-    (_SNOMED, "160244002"): "",  # No known allergies, the older concept
-    (_SNOMED, "409137002"): "medication",  # No known drug allergy
-    (_SNOMED, "429625007"): "food",  # No known food allergy
-    (_SNOMED, "428607008"): "environment",  # No known environmental allergy
-}
-_CODED = {
-    "AllergyIntolerance": ("allergy", "code"),
-    "Condition": ("condition", "code"),
-    "Immunization": ("immunisation", "vaccineCode"),
-    "MedicationDispense": ("medication", "medicationCodeableConcept"),
-    "MedicationRequest": ("medication", "medicationCodeableConcept"),
-    "MedicationStatement": ("medication", "medicationCodeableConcept"),
-    "Procedure": ("procedure", "code"),
-}
+    @property
+    def current(self) -> bool:
+        """Not resolved, inactive or refuted, nor stopped."""
+        return self.standing in {"", "active"}
 
 
 _NO_FACT = ("entered-in-error", "not-done", "not-taken")
-
-RECORDED = frozenset(_CODED)
-"""Types that record a fact which may stand, or be contradicted, elsewhere."""
 
 
 def fact_of(
@@ -72,7 +70,8 @@ def fact_of(
 ) -> Fact | None:
     """The fact that a released resource of one of the types `RECORDED` records.
 
-    None for one entered in error, and for what was not done.
+    None for one entered in error, for what was not done or is not to be, and for one with a `modifierExtension`: what
+    that makes of it can't be known here (FHIR R4, `Element.modifierExtension`).
 
     Args:
         type_: FHIR type.
@@ -81,155 +80,200 @@ def fact_of(
         origin: name of the source, and the organisation as links and contradictions name it.
         medications: what came with it.
     """
-    coded = _CODED[type_]
+    if data.get("status") in _NO_FACT or "modifierExtension" in data or data.get("doNotPerform") is True:
+        return None
+    return _READERS[type_](data, reference, origin, medications)
+
+
+def _named(concept: Mapping[str, Any]) -> tuple[frozenset[Coding], tuple[str, ...]]:
+    """Codes and names of a thing: a code that does not name it is none, and only the text is what it is called."""
+    codes = codes_of(concept)
+    if codes.isdisjoint(UNNAMING):
+        return codes, names_of(concept)
+    codes -= UNNAMING
+    text = concept.get("text")
+    return codes, names_of(concept) if codes else (text,) if text and isinstance(text, str) else ()
+
+
+# --- allergies
+
+
+def _allergy(data: Mapping[str, Any], reference: str, origin: tuple[str, str], _: Medications) -> Fact | None:
     verification = _statuses(data, "verificationStatus")
-    if data.get("status") in _NO_FACT or "entered-in-error" in verification:
+    if "entered-in-error" in verification:
         return None
-    kind, element = coded
-    concept = data.get(element)
-    if kind == "allergy" and not isinstance(concept, dict):
-        # Without a code it is still an allergy, and contradicts that there is none.
-        concept = _first(data.get("reaction")).get("substance", {})
-    medication: Mapping[str, Any] = {}
-    if kind == "medication" and not isinstance(concept, dict):
-        medication = _medication(data, medications)
-        concept = medication.get("code")
-    if not isinstance(concept, dict):
+    concept = data.get("code")
+    if concept.__class__ is not dict:
+        concept = {}
+    written, called = codes_of(concept), names_of(concept)
+    negative = none_known(written, called)
+    codes, names = (written, called) if written.isdisjoint(UNNAMING) else _named(concept)
+    words = concept.get("text")
+    reactions = data.get("reaction")
+    if not codes and negative is None and reactions:
+        # Allergic to something: to what, the reaction says. Without a code at all it is still an allergy.
+        substance = first(reactions).get("substance")
+        if substance.__class__ is dict:
+            codes, more = _named(substance)
+            names, written, words = names + more, written | codes, words or " ".join(more)
+    if negative is None and says_nothing(written, words if isinstance(words, str) else ""):
         return None
-    codes = _codes(concept)
-    none_known = (
-        next((_NONE_KNOWN[code] for code in sorted(codes) if code in _NONE_KNOWN), None) if kind == "allergy" else None
-    )
-    past = _statuses(data, "clinicalStatus") & {"resolved", "inactive", "remission"}
-    nature = data.get("category") if kind == "allergy" else None
+    nature = data.get("category")
     return Fact(
-        kind=kind,
-        reference=reference,
-        source=origin[0],
-        where=origin[1],
-        codes=codes,
-        words=_words(concept),
-        qualifiers=_qualifiers(kind, data, medication),
-        none_known=none_known,
-        current=not past and "refuted" not in verification,
-        nature=frozenset(n for n in nature if isinstance(n, str)) if isinstance(nature, list) else frozenset(),
+        "allergy",
+        reference,
+        *origin,
+        codes,
+        names,
+        (),
+        _clinical_standing(data, verification),
+        None,
+        None,
+        negative,
+        frozenset(n for n in nature if isinstance(n, str)) if isinstance(nature, list) else frozenset(),
+        _allergy_severities(data.get("criticality"), reactions),
     )
 
 
-def _qualifiers(kind: str, data: Mapping[str, Any], medication: Mapping[str, Any]) -> tuple[str | None, ...]:
-    """What must agree beside the code: date first for what happens on a day."""
-    if kind == "immunisation":
-        protocol = _first(data.get("protocolApplied"))
-        dose = protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString"))
-        return (_day(data.get("occurrenceDateTime")), None if dose is None else str(dose), _key(data.get("site")))
-    if kind == "procedure":
-        period = data.get("performedPeriod")
-        when = data.get("performedDateTime", period.get("start") if isinstance(period, dict) else None)
-        return (_day(when), _keys(data.get("bodySite")))
-    if kind == "condition":
-        return (_keys(data.get("bodySite")),)
-    if kind == "medication":
-        dosage = _first(data.get("dosageInstruction", data.get("dosage")))
-        ingredients = medication.get("ingredient")
-        strengths = [
-            _ratio(one.get("strength"))
-            for one in (ingredients if isinstance(ingredients, list) else ())
-            if isinstance(one, dict)
-        ]
-        strength = " + ".join(sorted(one for one in strengths if one)) or None
-        return (strength, _key(medication.get("form")), _key(dosage.get("route")))
-    return ()
+_CRITICALITIES = ("high", "low")
+_REACTIONS = ("severe", "moderate", "mild")
 
 
-def _medication(data: Mapping[str, Any], medications: Medications) -> Mapping[str, Any]:
-    reference = data.get("medicationReference")
-    literal = reference.get("reference") if isinstance(reference, dict) else None
-    if not isinstance(literal, str):
-        return {}
-    if literal.startswith("#"):
-        for inner in data.get("contained") or ():
-            if isinstance(inner, dict) and inner.get("id") == literal[1:]:
-                return inner
-        return {}
-    return medications(literal) or {}
+def _allergy_severities(criticality: Any, reactions: Any) -> tuple[tuple[str, str], ...]:
+    """How bad it may be, and the worst that happened. `unable-to-assess` says neither high nor low."""
+    said = [("criticality", criticality)] if criticality in _CRITICALITIES else []
+    if isinstance(reactions, list):
+        stated = [one.get("severity") for one in reactions if isinstance(one, dict)]
+        said += [("reaction", worst) for worst in _REACTIONS if worst in stated][:1]
+    return tuple(said)
 
 
-def _first(value: Any) -> Mapping[str, Any]:
-    first = value[0] if isinstance(value, list) and value else value
-    return first if isinstance(first, dict) else {}
+# --- conditions
 
 
-def _codes(concept: Any) -> frozenset[Coding]:
-    codings = concept.get("coding") if isinstance(concept, dict) else None
-    if not codings:
-        return _NONE
-    return frozenset(
-        (coding["system"], coding["code"])
-        for coding in (codings if isinstance(codings, list) else ())
-        if isinstance(coding, dict) and isinstance(coding.get("system"), str) and isinstance(coding.get("code"), str)
-    )
-
-
-_NONE: frozenset[Coding] = frozenset()
-
-
-def _key(concept: Any) -> str | None:
-    """A concept as something to compare: its first code, else its words."""
-    if concept is None:
+def _condition(data: Mapping[str, Any], reference: str, origin: tuple[str, str], _: Medications) -> Fact | None:
+    verification = _statuses(data, "verificationStatus")
+    concept = data.get("code")
+    if concept.__class__ is not dict or "entered-in-error" in verification:
         return None
-    codes = sorted(_codes(concept))
-    if codes:
-        return "|".join(codes[0])
-    text = concept.get("text") if isinstance(concept, dict) else None
-    return text.strip().casefold() if isinstance(text, str) else None
-
-
-def _keys(concepts: Any) -> str | None:
-    """Several concepts as something to compare, in whatever order they stand: a knee, and which one."""
-    keys = [_key(one) for one in concepts] if isinstance(concepts, list) else []
-    return " + ".join(sorted(key for key in keys if key)) or None
-
-
-def _ratio(strength: Any) -> str | None:
-    if not isinstance(strength, dict):
-        return None
-    parts = [strength.get("numerator"), strength.get("denominator")]
-    return "/".join(
-        f"{_number(p.get('value'))} {p.get('code', p.get('unit'))}" if isinstance(p, dict) else "" for p in parts
+    codes, names = _named(concept)
+    standing = _clinical_standing(data, verification)
+    onset = data["onsetDateTime"] if "onsetDateTime" in data else first(data.get("onsetPeriod")).get("start")
+    return Fact(
+        "condition",
+        reference,
+        *origin,
+        codes,
+        names,
+        (keys_of(data["bodySite"]),) if "bodySite" in data else _SITE_NOT_SAID,
+        standing,
+        day_of(onset),
+        _condition_end(data, standing),
+        severities=_condition_severity(data["severity"]) if "severity" in data else (),
     )
 
 
-def _number(value: Any) -> str:
-    """A number to compare by what it is worth: 5 and 5.0 are one strength."""
-    return f"{value.normalize():f}" if isinstance(value, Decimal) and abs(value.adjusted()) < _DIGITS else str(value)
+_SITE_NOT_SAID = (None,)
+_STANDINGS = {
+    "active": "active",
+    "recurrence": "active",
+    "relapse": "active",
+    "resolved": "resolved",
+    "inactive": "inactive",
+}
+"""`allergyintolerance-clinical` and `condition-clinical`, where a recurrence and a relapse are kinds of active."""
 
 
-_DIGITS = 28
-"""Places within which a Decimal is written out: beyond any strength."""
+def _clinical_standing(data: Mapping[str, Any], verification: Collection[str]) -> str:
+    """Remission is neither: who lists a problem as active may know of it."""
+    if "refuted" in verification:
+        return "refuted"
+    said = _statuses(data, "clinicalStatus")
+    return next((standing for one, standing in _STANDINGS.items() if one in said), "") if said else ""
 
 
-def _day(value: Any) -> str | None:
-    return value[:10] if isinstance(value, str) and len(value) >= len("YYYY-MM-DD") else None
+_SEVERITIES: Mapping[Coding, str] = {
+    (SNOMED, "24484000"): "severe",
+    (SNOMED, "6736007"): "moderate",
+    (SNOMED, "255604002"): "mild",
+    ("http://loinc.org", "LA6750-9"): "severe",
+    ("http://loinc.org", "LA6751-7"): "moderate",
+    ("http://loinc.org", "LA6752-5"): "mild",
+}
+"""Value set `condition-severity`, and LOINC's answers as the International Patient Summary has them."""
 
 
-def _statuses(data: Mapping[str, Any], element: str) -> set[str]:
+def _condition_end(data: Mapping[str, Any], standing: str) -> str | None:
+    """The day since when it is no more; of what was ruled out, the day of the finding."""
+    if standing == "active":
+        return None
+    if standing == "refuted":
+        return day_of(data.get("recordedDate"))
+    if "abatementDateTime" in data:
+        return day_of(data["abatementDateTime"])
+    return day_of(first(data.get("abatementPeriod")).get("end"))
+
+
+def _condition_severity(severity: Any) -> tuple[tuple[str, str], ...]:
+    codes = codes_of(severity) if isinstance(severity, dict) else NO_CODES
+    found = {_SEVERITIES[code] for code in codes if code in _SEVERITIES}
+    return (("severity", found.pop()),) if len(found) == 1 else ()
+
+
+# --- medications
+
+
+def _medication(
+    data: Mapping[str, Any], reference: str, origin: tuple[str, str], medications: Medications
+) -> Fact | None:
+    concept = data.get("medicationCodeableConcept")
+    medication: Mapping[str, Any] = {}
+    if concept.__class__ is not dict:
+        medication = referred(data, medications)
+        concept = medication.get("code")
+        if concept.__class__ is not dict:
+            return None
+    codes, names = _named(concept)
+    dosage = first(data.get("dosageInstruction", data.get("dosage")))
+    said = qualifiers_of(medication, dosage)
+    return Fact("medication", reference, *origin, codes, names, said, standing_of(data), *course_of(data, dosage))
+
+
+def _immunisation(data: Mapping[str, Any], reference: str, origin: tuple[str, str], _: Medications) -> Fact | None:
+    """What must agree: day, number of the dose, and site."""
+    concept = data.get("vaccineCode")
+    if concept.__class__ is not dict:
+        return None
+    protocol = first(data.get("protocolApplied"))
+    dose = protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString"))
+    said = (day_of(data.get("occurrenceDateTime")), None if dose is None else str(dose), key_of(data.get("site")))
+    return Fact("immunisation", reference, *origin, *_named(concept), said)
+
+
+def _procedure(data: Mapping[str, Any], reference: str, origin: tuple[str, str], _: Medications) -> Fact | None:
+    """What must agree: day and site."""
+    concept = data.get("code")
+    if concept.__class__ is not dict:
+        return None
+    when = data["performedDateTime"] if "performedDateTime" in data else first(data.get("performedPeriod")).get("start")
+    said = (day_of(when), keys_of(data["bodySite"]) if "bodySite" in data else None)
+    return Fact("procedure", reference, *origin, *_named(concept), said)
+
+
+def _statuses(data: Mapping[str, Any], element: str) -> Collection[str]:
     """The codes of a status element: its own, and what a source may have translated it to."""
-    if element not in data:
-        return set()
-    codings = _first(data[element]).get("coding")
-    listed = codings if isinstance(codings, list) else [codings]
-    return {one["code"] for one in listed if isinstance(one, dict) and isinstance(one.get("code"), str)}
+    return status_codes(first(data[element])) if element in data else ()
 
 
-def _words(concept: Mapping[str, Any]) -> str:
-    if isinstance(concept.get("text"), str):
-        return str(concept["text"])
-    codings = concept.get("coding")
-    return next(
-        (
-            c["display"]
-            for c in (codings if isinstance(codings, list) else ())
-            if isinstance(c, dict) and isinstance(c.get("display"), str)
-        ),
-        "",
-    )
+_READERS: Mapping[str, Callable[[Mapping[str, Any], str, tuple[str, str], Medications], Fact | None]] = {
+    "AllergyIntolerance": _allergy,
+    "Condition": _condition,
+    "Immunization": _immunisation,
+    "MedicationDispense": _medication,
+    "MedicationRequest": _medication,
+    "MedicationStatement": _medication,
+    "Procedure": _procedure,
+}
+
+RECORDED = frozenset(_READERS)
+"""Types that record a fact which may stand, or be contradicted, elsewhere."""

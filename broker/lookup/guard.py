@@ -62,22 +62,22 @@ def guard(items: Sequence[Item], identity: Identity, bases: Sequence[str]) -> Ge
     for n, item in enumerate(items):
         if not n % PAUSE:
             yield
-        if item.type == "Patient":
+        type_ = item.type
+        if type_ == "Patient":
             continue
-        target = (item.type, item.id)
-        element = SUBJECT.get(item.type)
-        participants = PARTICIPANTS.get(item.type)
+        data = item.data
+        target = (type_, item.id)
+        element = SUBJECT.get(type_)
         if element is not None:
-            belongs = judge.subject(item.data.get(element), item.data)
-            if not belongs and item.type in UNOWNED and element not in item.data:
-                belongs = True
-        elif participants is not None:
-            belongs = judge.participants(item.data.get(participants[0]), participants[1], item.data)
+            belongs = judge.subject(data.get(element), data) or (type_ in UNOWNED and element not in data)
+        elif type_ in PARTICIPANTS:
+            entries, actor = PARTICIPANTS[type_]
+            belongs = judge.participants(data.get(entries), actor, data)
         else:
             belongs = True
-        if item.type == "RelatedPerson" and _is_self(item.data):
+        if type_ == "RelatedPerson" and _is_self(data):
             belongs = False
-        about = "contained" not in item.data or judge.contained(item)
+        about = "contained" not in data or judge.contained(item)
         if not belongs:
             guarded.unusable.append(item)
         elif target in seen:
@@ -182,20 +182,20 @@ class _Judge:
 
     def others(self, item: Item, subject: str | None) -> bool:
         """Remove every further mention of another patient; False where the finding is about that patient."""
+        fine = self._fine
         foreign = False
-        self._leaving = set()
         staying = []
-        for inner in item.data.get("contained", ()):  # judged before anything in them is removed
-            if self._must_go(inner):
-                self._leaving.add(f"#{inner.get('id')}")
-                foreign = True
-            else:
-                staying.append(inner)
-        for element, _, reference in item.references:
-            if element == subject or not reference:
-                continue
+        self._leaving = set()
+        if "contained" in item.data:
+            for inner in item.data["contained"]:  # judged before anything in them is removed
+                if self._must_go(inner):
+                    self._leaving.add(f"#{inner.get('id')}")
+                    foreign = True
+                else:
+                    staying.append(inner)
+        for element, reference in item.references:
             literal = reference.get("reference")
-            if literal in self._fine or not self._is_foreign(literal, reference):
+            if literal in fine or element == subject or not reference or not self._is_foreign(literal, reference):
                 continue
             if element in ABOUT:
                 return False

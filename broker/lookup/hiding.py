@@ -1,7 +1,7 @@
 """Where may the patient not be found? What says where they live, or are seen, is taken out of a resource here."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -41,20 +41,20 @@ class Hider:
 
     def hide(self, item: Item) -> bool:
         """Take out where the patient can be found; False where the whole resource says so."""
-        data = item.data
         if item.type == "RelatedPerson":
             for element in ("address", "telecom"):
-                data.pop(element, None)
-        if item.type == "Location" and _is_home(data):
+                item.data.pop(element, None)
+        if item.type == "Location" and _is_home(item.data):
             return False
-        if _is_home_visit(data):
-            _take(data, "location")
-        if "contained" in data:
+        if item.type == "Encounter" and _is_home_visit(item.data):
+            _take(item.data, "location")
+        if "contained" in item.data:
             self._hide_contained(item)
         if self._hiding is Hiding.HOME:
             return True
         if item.type in _PLACES:
             return False
+        data = item.data
         subject = SUBJECT.get(item.type)
         self._hide_places(data, besides=subject)
         prune(data)
@@ -86,7 +86,7 @@ class Hider:
                     inner.pop(element, None)
             kept.append(inner)
         item.data["contained"] = kept
-        for _, _, reference in item.references:
+        for _, reference in item.references:
             if reference.get("reference") in gone:
                 reference.clear()
         if gone:
@@ -218,10 +218,16 @@ def _is_home_visit(data: Mapping[str, Any]) -> bool:
     return data.get("resourceType") == "Encounter" and _code_of(data.get("class")) == "HH"
 
 
-def homes(items: Iterable[Item], targets: Targets) -> set[Target]:
+_PAUSE = 16
+"""Resources between two pauses."""
+
+
+def homes(items: Iterable[Item], targets: Targets) -> Generator[None, None, set[Target]]:
     """The Locations that are the patient's home: typed as one, or where a home visit was."""
     found: set[Target] = set()
-    for item in items:
+    for n, item in enumerate(items):
+        if not n % _PAUSE:
+            yield
         if item.type == "Location" and _is_home(item.data):
             found.add((item.type, item.id))
         elif item.type == "Encounter" or "contained" in item.data:

@@ -1,8 +1,9 @@
 """One source's answer, judged: read, guarded, screened, released; and the row that says what is known of it."""
 
+import asyncio
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 from adapters.contract import Identity, Resource
 from broker.lookup.facts import Fact
 from broker.lookup.fanout import Answer
-from broker.lookup.guard import Guarded, guard
+from broker.lookup.guard import PAUSE, Guarded, guard
 from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
 from broker.lookup.pace import paced
 from broker.lookup.plan import Ask
-from broker.lookup.reading import Item, read
+from broker.lookup.reading import Item, let_go, read
 from broker.lookup.release import Origin, release
 from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
 from broker.lookup.screen import Scope, Screened, screen
@@ -94,8 +95,19 @@ class Judge:
             labels: the reader is bound by a restriction found at the source.
             more: reads what lacks, at the source.
         """
+        items: list[Item] = []
+        try:
+            return await self._judge(ask, answer, hiding, items, labels=labels, more=more)
+        finally:
+            await asyncio.sleep(0)  # what else was held is freed by now, which takes its time too
+            await paced(let_go(items))
+
+    async def _judge(
+        self, ask: Ask, answer: Answer, hiding: Hiding, items: list[Item], *, labels: bool, more: MoreReader
+    ) -> Judged:
+        """As `judge`; `items` are still there, and of no more use."""
         unread: list[str] = []
-        items, unreadable = await paced(read(answer.resources))
+        _, unreadable = await paced(read(answer.resources, items))
         if any(resource_type == "Patient" for resource_type in unreadable):
             return self._whole(ask, answer, Status.MALFORMED, "its Patient can't be read")
         try:
@@ -128,7 +140,7 @@ class Judge:
     async def _screen(
         self, items: Sequence[Item], guarded: Guarded, scope: Scope, *, final: bool, unread: Collection[str] = ()
     ) -> Screened:
-        tables, copies = self.policies.tables, _copies(items, guarded)
+        tables, copies = self.policies.tables, await paced(_copies(items, guarded))
         return await paced(screen(guarded, tables, scope, self._see, final=final, unread=unread, copies=copies))
 
     def _see(
@@ -329,12 +341,22 @@ def _timed(row: Row, answer: Answer) -> Row:
     return replace(row, elapsed_ms=round(answer.elapsed * 1000), retry_after_s=retry)
 
 
-def _copies(items: Sequence[Item], guarded: Guarded) -> list[Item]:
+def _copies(items: Sequence[Item], guarded: Guarded) -> Generator[None, None, list[Item]]:
     """What came more than once under one type and id, and may differ: all but the one that may be released."""
     if len(guarded.items) + len(guarded.patients) == len(items):
         return []
-    kept = {(item.type, item.id): item for item in guarded.items}
-    return [item for item in items if kept.get((item.type, item.id), item) is not item]
+    kept = {}
+    for n, item in enumerate(guarded.items):
+        if not n % PAUSE:
+            yield
+        kept[item.type, item.id] = item
+    copies = []
+    for n, item in enumerate(items):
+        if not n % PAUSE:
+            yield
+        if kept.get((item.type, item.id), item) is not item:
+            copies.append(item)
+    return copies
 
 
 def _is_restricted(patients: Sequence[Item], policies: Policies) -> bool:

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from adapters.contract import Arrival, Resource
+from broker.lookup.weight import LIGHT, is_too_much, type_of_long
 from policies.codings import is_usual, usual
 from policies.values import Coding
 
-__all__ = ["NHS_NUMBER_SYSTEMS", "Item", "Reference", "read"]
+__all__ = ["NHS_NUMBER_SYSTEMS", "PAUSE", "Item", "Reference", "let_go", "read"]
 
 NHS_NUMBER_SYSTEMS = frozenset({
     "https://fhir.nhs.uk/Id/nhs-number",
@@ -23,14 +24,15 @@ NHS_NUMBER_SYSTEMS = frozenset({
     "urn:oid:2.16.840.1.113883.2.1.4.1",
 })
 
-Reference = tuple[str, int, dict[str, Any]]
+Reference = tuple[str, dict[str, Any]]
 """A FHIR Reference with a literal `reference`, or of type Patient without one: the top-level element it stands under,
-the position in that element's list (-1 where it is none), and the Reference itself."""
+and the Reference itself."""
 
 _DEPTH = 64
 """Deeper than any real resource; beyond it a resource counts as one that can't be read."""
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
@@ -105,19 +107,19 @@ class Item:
             kind = value.__class__
             if kind is dict:
                 if "reference" in value and len(value) == 1 and value["reference"].__class__ is str:
-                    self.references.append((element, -1, value))
+                    self.references.append((element, value))
                 else:
-                    self._walk(element, -1, value)
+                    self._walk(element, value)
             elif kind is list:
-                for index, inner in enumerate(value):
+                for inner in value:
                     if inner.__class__ is dict:
-                        self._walk(element, index, inner)
+                        self._walk(element, inner)
                     elif inner.__class__ is list:
                         raise ValueError(_NESTED)
         if len(self.references) > _MOST_REFERENCES:
             raise ValueError("more references than any real resource has")
 
-    def _walk(self, element: str, index: int, root: dict[str, Any]) -> None:  # noqa: C901, PLR0912 - calls cost
+    def _walk(self, element: str, root: dict[str, Any]) -> None:  # noqa: C901, PLR0912 - calls cost
         """Go through all below `root`. The tightest loop of the broker: every object of every answer passes here."""
         stack = [root]
         push = stack.append
@@ -130,11 +132,11 @@ class Item:
                 raise ValueError("a resource in a place where none is judged")
             if "reference" in node:
                 if node["reference"].__class__ is str:
-                    self.references.append((element, index, node))
+                    self.references.append((element, node))
                     if len(node) == 1:
                         continue
             elif "type" in node and node["type"] == "Patient":
-                self.references.append((element, index, node))
+                self.references.append((element, node))
             if "system" in node:
                 system = node["system"]
                 code = node.get("code")
@@ -161,6 +163,12 @@ class Item:
         if size > _DEPTH and _is_deep(root):
             raise ValueError("nested too deeply")
 
+
+PAUSE = 8_000
+"""Bytes of resources between two pauses: about a tenth of a millisecond."""
+
+_LEAST = 200
+"""Bytes that any resource counts for: even one that is empty costs something."""
 
 _CODING = 3
 """Fields of the usual coding: system, code, display. Nothing more can be below one."""
@@ -206,21 +214,31 @@ def _drop_narratives(parts: Any) -> None:
 
 
 def read(
-    resources: Iterable[Resource],
+    resources: Iterable[Resource], items: list[Item] | None = None
 ) -> Generator[None, None, tuple[list[Item], list[str]]]:
-    """Decode and walk every resource, pausing after each.
+    """Decode and walk every resource, pausing after every few.
+
+    Args:
+        resources: as they came.
+        items: where they are put, for who wants them also where this is not run to its end.
 
     Returns:
         The items in the order in which they came, and the type of each resource that can't be read or has no id: `""`
         where not even the type can be told.
     """
-    items: list[Item] = []
+    items = [] if items is None else items
     unreadable: list[str] = []
+    size = 0
     for resource in resources:
         content = resource.content
         try:
-            # What an adapter made itself goes the way of all: nothing may come that could not be encoded again.
-            data = _decode(_encode(content) if isinstance(content, dict) else content)
+            if isinstance(content, dict):
+                # What an adapter made itself goes the way of all: nothing may come that could not be encoded again.
+                content = _encode(content)
+            size += max(len(content), _LEAST)
+            if len(content) > LIGHT and (yield from is_too_much(content)):
+                raise ValueError("more than any real resource holds")  # noqa: TRY301 - the same
+            data = _decode(content)
             if "id" not in data and resource.full_url:
                 data["id"] = resource.full_url.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
             if data["resourceType"].__class__ is not str or data["id"].__class__ is not str or not data["id"]:
@@ -228,8 +246,20 @@ def read(
             items.append(Item(data, resource.arrival, resource.full_url))
         except (*_UNREADABLE, ValueError, KeyError, TypeError):
             unreadable.append(_type_of(content))
-        yield
+        if size >= PAUSE:
+            size = 0
+            yield
     return items, unreadable
+
+
+def let_go(items: list[Item]) -> Generator[None, None, None]:
+    """Free items, pausing: to free a large record takes as long as to decode it."""
+    while items:
+        item = items.pop()
+        item.data = {}
+        item.references = []
+        item.codes = []
+        yield
 
 
 def _has_any(node: Any, codings: AbstractSet[Coding]) -> bool:
@@ -274,6 +304,8 @@ def _type_of(content: Any) -> str:
     if isinstance(content, dict):
         named = content.get("resourceType")
         return named if isinstance(named, str) else ""
+    if len(content) > LIGHT:
+        return type_of_long(content)
     try:
         return _decode_head(content).resourceType
     except _UNREADABLE:

@@ -15,8 +15,9 @@ from broker.lookup.compartment import SUBJECT
 from broker.lookup.facts import RECORDED, Fact, fact_of
 from broker.lookup.hiding import Hider, Hiding, homes
 from broker.lookup.ids import Ids
+from broker.lookup.ordering import ordered
 from broker.lookup.pruning import prune
-from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
+from broker.lookup.reading import NHS_NUMBER_SYSTEMS, PAUSE, Item
 from broker.lookup.screen import Kept
 from broker.lookup.targets import Target, Targets
 from broker.lookup.values import Entry
@@ -24,6 +25,9 @@ from broker.lookup.values import Entry
 __all__ = ["ODS_SYSTEM", "Origin", "encode", "release"]
 
 ODS_SYSTEM = "https://fhir.nhs.uk/Id/ods-organization-code"
+_FEW = 4
+"""Resources between two pauses, where one may have to be gone through."""
+
 _SOURCE_URN = "urn:care-record-broker:source:"
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -68,7 +72,7 @@ def release(
     order: Mapping[str, int],
     where: str,
 ) -> Generator[None, None, tuple[list[Entry], list[Fact]]]:
-    """Rewrite and encode what is released of one source, pausing after each; its dicts are free afterwards.
+    """Rewrite and encode what is released of one source, pausing after every few; its dicts are free afterwards.
 
     Args:
         kept: what screening left.
@@ -88,14 +92,10 @@ def release(
     hider = None
     if hiding is not Hiding.NOTHING:
         # Also by what is not released: a visit that was not asked for tells all the same whose home it is.
-        at_home = homes(targets.items, targets)
+        at_home = yield from homes(targets.items, targets)
         kept_out |= at_home
         hider = Hider(targets, hiding)
-        left = []
-        for one in kept:
-            yield
-            if (one.item.type, one.item.id) not in at_home and hider.hide(one.item):
-                left.append(one)
+        left = yield from _hide(kept, hider, at_home)
         kept = _referred_to(left, targets, kept_out) if at_home or hiding is Hiding.PLACES else left
     rewriter = _Rewriter(kept_out, targets, origin.source, ids, patient_id)
     meta_source = _SOURCE_URN + origin.label
@@ -109,8 +109,11 @@ def release(
         return medications.get(target[1]) if target is not None and target[0] == "Medication" else None
 
     ranks: dict[tuple[str, ...], int] = {}
+    size = 0
     for one in kept:
-        yield
+        if size >= PAUSE:
+            size = 0
+            yield
         item = one.item
         data = item.data
         new = rewriter.id_of(item.id)
@@ -118,6 +121,9 @@ def release(
             fact = fact_of(item.type, data, f"{item.type}/{new}", (origin.source, where), medication)
             if fact is not None:
                 facts.append(fact)
+        rank = ranks.get(one.categories)
+        if rank is None:
+            rank = ranks[one.categories] = min((order[name] for name in one.categories), default=len(order))
         rewriter.rewrite(item)
         data["id"] = new
         meta = data.get("meta")
@@ -129,10 +135,8 @@ def release(
         if tag:
             meta["tag"] = tag
         data["meta"] = meta
-        rank = ranks.get(one.categories)
-        if rank is None:
-            rank = ranks[one.categories] = min((order[name] for name in one.categories), default=len(order))
         content = encode(data)
+        size += len(content)
         if hider is not None and (b'"valueAddress"' in content or b'"valueContactPoint"' in content):
             # To look through what is written costs far less than to walk every resource for what is rare.
             hider.hide_reach(data)
@@ -147,8 +151,19 @@ def release(
             )
         )
         item.data = {}
-    entries.sort(key=lambda entry: entry.order)
-    return entries, facts
+    return (yield from ordered(entries)), facts
+
+
+def _hide(kept: Sequence[Kept], hider: Hider, at_home: set[Target]) -> Generator[None, None, list[Kept]]:
+    """What is left where homes, at least, must not show."""
+    left = []
+    for n, one in enumerate(kept):
+        if not n % _FEW:
+            yield
+        item = one.item
+        if (item.type, item.id) not in at_home and hider.hide(item):
+            left.append(one)
+    return left
 
 
 def _referred_to(kept: Sequence[Kept], targets: Targets, out: set[Target]) -> list[Kept]:
@@ -156,7 +171,7 @@ def _referred_to(kept: Sequence[Kept], targets: Targets, out: set[Target]) -> li
     supporting = {(one.item.type, one.item.id): one for one in kept if not one.categories}
     found = [one for one in kept if one.categories]
     for one in found:  # grows as it goes
-        for _, _, reference in one.item.references:
+        for _, reference in one.item.references:
             literal = reference.get("reference")
             target = targets.of(literal) if literal else None
             if target is not None and target not in out and target in supporting:
@@ -195,7 +210,7 @@ class _Rewriter:
         written = self._written
         patient = self._patient
         contained = self._contained(data) if "contained" in data else {}
-        for element, _, reference in item.references:
+        for element, reference in item.references:
             if element == subject or "reference" not in reference:
                 continue
             literal = reference["reference"]

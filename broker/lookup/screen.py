@@ -18,6 +18,9 @@ from policies.values import Coding, Sight
 
 __all__ = ["Kept", "Scope", "Screened", "screen"]
 
+_ASKED = 32
+"""Questions put to the policies at once: each costs tens of microseconds."""
+
 See = Callable[[frozenset[tuple[str, frozenset[str]]]], Mapping[tuple[str, frozenset[str]], Sight | None]]
 """Asks the policies about (category, labels): how it may be shown, or None where the role may not see the category."""
 
@@ -113,55 +116,103 @@ def screen(
         return screened
     yield from closure.spread()
     yield from closure.apply()
-    left = [item for item in guarded.items if (item.type, item.id) not in closure.out]
+    out = closure.out
+    left = [item for item in guarded.items if (item.type, item.id) not in out] if out else guarded.items
     kinds = _Kinds(tables, scope)
     kind_of = []
-    told = [*left, *(item for item in copies if (item.type, item.id) not in closure.out)]
+    told = [*left, *(item for item in copies if (item.type, item.id) not in out)]
     for n, item in enumerate(told):
         if not n % PAUSE:
             yield
         kind_of.append(kinds.of(item))
-    sights = see(kinds.questions())
+    yield from kinds.decide(see)
 
-    labelled = Closure(guarded, tables, scope.excluded, runs_excluded=scope.runs_excluded, final=True, copies=copies)
     hidden: set[Target] = set()
-    verdicts = {kind: _Verdict(*kind, sights, tables, scope) for kind in set(kind_of)}
-    for n, (item, kind) in enumerate(zip(told, kind_of, strict=True)):
-        if not n % PAUSE:
-            yield
-        if verdicts[kind].labelled:
-            labelled.out.add((item.type, item.id))
-        elif verdicts[kind].barred:
-            hidden.add((item.type, item.id))
-            screened.hold_back(item, verdicts[kind].known)
-    if labelled.out:
-        yield from labelled.spread()
-        yield from labelled.apply()
-        for item, kind in zip(told, kind_of, strict=True):
-            if (item.type, item.id) in labelled.out:
-                screened.hold_back(item, verdicts[kind].known)
-        hidden |= labelled.out
-        labelled.forget_labels()
+    if any(kind.labelled or kind.barred for kind in kinds.met):
+        labelled = Closure(
+            guarded, tables, scope.excluded, runs_excluded=scope.runs_excluded, final=True, copies=copies
+        )
+        hidden = yield from _hide(list(zip(told, kind_of, strict=True)), labelled, screened)
     closure.forget_labels()
 
-    screened.out = closure.out | hidden
+    screened.out = out | hidden
     supporting: dict[Target, Item] = {}
     for n, (item, kind) in enumerate(zip(left, kind_of, strict=False)):
         if not n % PAUSE:
             yield
         if hidden and (item.type, item.id) in hidden:
             continue
-        counted = verdicts[kind].counted
-        if counted:
-            screened.kept.append(Kept(item, counted))
-        elif not kind[0] and item.type in tables.supporting:
+        if kind.counted:
+            screened.kept.append(Kept(item, kind.counted))
+        elif not kind.type and item.type in tables.supporting:
             supporting[item.type, item.id] = item
     screened.kept.extend((yield from _supporters(screened.kept, supporting, guarded)))
     return screened
 
 
-_Kind = tuple[str, frozenset[str], frozenset[str]]
-"""FHIR type (`""` for one without a home), every category, labels: all that a decision of sight depends on."""
+def _hide(
+    told: Sequence[tuple[Item, "_Kind"]], labelled: Closure, screened: Screened
+) -> Generator[None, None, set[Target]]:
+    """What this role may not see, with what goes with what a label keeps from it; `screened` holds it back."""
+    hidden: set[Target] = set()
+    for n, (item, kind) in enumerate(told):
+        if not n % PAUSE:
+            yield
+        if kind.labelled:
+            labelled.out.add((item.type, item.id))
+        elif kind.barred:
+            hidden.add((item.type, item.id))
+            screened.hold_back(item, kind.known)
+    if labelled.out:
+        yield from labelled.spread()
+        yield from labelled.apply()
+        for item, kind in told:
+            if (item.type, item.id) in labelled.out:
+                screened.hold_back(item, kind.known)
+        hidden |= labelled.out
+        labelled.forget_labels()
+    return hidden
+
+
+class _Kind:
+    """What a decision of sight depends on, and what it came to: alike for all resources of one kind.
+
+    Attributes:
+        type: FHIR type; `""` for one without a home.
+        names: every category.
+        labels: as the board's table names them.
+        labelled: a label keeps it from this role; what it shows follows it.
+        barred: the role may not see one of its categories; it is left out by itself.
+        known: categories of which the role may know that something is held back.
+        counted: the asked categories in which it is given.
+    """
+
+    __slots__ = ("barred", "counted", "known", "labelled", "labels", "names", "type")
+
+    def __init__(self, type_: str, names: frozenset[str], labels: frozenset[str]) -> None:
+        self.type = type_
+        self.names = names
+        self.labels = labels
+        self.labelled = False
+        self.barred = False
+        self.known: set[str] = set()
+        self.counted: tuple[str, ...] = ()
+
+    def decide(self, sights: Mapping[tuple[str, frozenset[str]], Sight | None], tables: Tables, scope: Scope) -> None:
+        """Put down what the decisions mean for it."""
+        home = tables.home.get(self.type)
+        seen = {name: sights[name, self.labels] for name in self.names}
+        self.labelled = Sight.WITHHOLD in seen.values()
+        self.barred = None in seen.values()
+        if scope.types is not None and self.type not in scope.types:
+            return  # context, or what a server sent unasked
+        # Under an added category stands only what asking for it alone would fetch.
+        shown = sorted(
+            (name for name in self.names if name == home or self.type in tables.types_of(name)),
+            key=tables.categories.index,
+        )
+        self.known = {name for name in shown if seen[name] is not None}
+        self.counted = tuple(name for name in shown if name in scope.asked and (name == home or name in scope.offered))
 
 
 class _Kinds:
@@ -169,76 +220,66 @@ class _Kinds:
 
     def __init__(self, tables: Tables, scope: Scope) -> None:
         self._tables = tables
-        self._asked = frozenset(scope.asked)
-        unlabelled = tables.labels_of(())
-        self._usual: dict[str, _Kind] = {
-            type_: (
-                type_,
-                frozenset({home, *(name for name in scope.services if type_ in tables.types_of(name))}),
-                unlabelled,
-            )
-            for type_, home in tables.home.items()
-        }
-        self._none: _Kind = ("", frozenset(), unlabelled)
-        self._seen: set[_Kind] = set()
+        self._scope = scope
+        self._unlabelled = tables.labels_of(())
+        self._usual: dict[str, _Kind] = {}
+        """By FHIR type: without a label of its own, and in no category beside its home."""
+        self._homeless = _Kind("", frozenset(), self._unlabelled)
+        self._special: dict[tuple[str, frozenset[str], frozenset[str]], _Kind] = {}
+        self._coded = tables.added_by_coding.keys()
+        self._profiled = tables.added_by_profile.keys()
+
+    @property
+    def met(self) -> Iterable[_Kind]:
+        """Every kind of what was sorted, and maybe more."""
+        return (self._homeless, *self._usual.values(), *self._special.values())
 
     def of(self, item: Item) -> _Kind:
         """The kind of one resource."""
-        kind = self._usual.get(item.type, self._none)
-        type_, names, labels = kind
-        meta = item.data.get("meta")
-        if (meta.__class__ is dict and "security" in meta) or "securityLabel" in item.data:
-            labels = self._tables.labels_of([*item.security, *_security_labels(item.data)])
-            if not type_:
-                # What belongs to nobody is labelled for whatever it is shown with.
-                names = self._asked
-        if type_:
-            profiles = meta.get("profile") if meta.__class__ is dict else None
+        data = item.data
+        usual = self._usual.get(item.type) or self._make_usual(item.type)
+        names, labels = usual.names, usual.labels
+        meta = data.get("meta")
+        profiles = None
+        if meta.__class__ is dict:
+            profiles = meta.get("profile")
+            if "security" in meta:
+                labels = self._labels(item)
+        if "securityLabel" in data:
+            labels = self._labels(item)
+        if labels is not usual.labels and not usual.type:
+            # What belongs to nobody is labelled for whatever it is shown with.
+            names = frozenset(self._scope.asked)
+        if usual.type and (profiles or not self._coded.isdisjoint(item.codes)):
             stated = [one for one in profiles if one.__class__ is str] if profiles.__class__ is list else ()
-            added = self._tables.added(type_, item.codes, stated)
-            if added:
-                names |= added
-        if names is not kind[1] or labels is not kind[2]:
-            kind = (type_, names, labels)
-        self._seen.add(kind)
-        return kind
+            names |= self._tables.added(usual.type, item.codes, stated)
+        if names == usual.names and labels is usual.labels:
+            return usual
+        parts = (usual.type, names, labels)
+        return self._special.get(parts) or self._special.setdefault(parts, _Kind(*parts))
 
-    def questions(self) -> frozenset[tuple[str, frozenset[str]]]:
-        """Every (category, labels) that must be decided."""
-        return frozenset((name, labels) for _, names, labels in self._seen for name in names)
+    def decide(self, see: See) -> Generator[None, None, None]:
+        """Ask once about every (category, labels), a few at a time, and tell each kind."""
+        met = self.met
+        questions = list({(name, kind.labels) for kind in met for name in kind.names})
+        sights: dict[tuple[str, frozenset[str]], Sight | None] = {}
+        for n in range(0, len(questions), _ASKED):
+            yield
+            sights.update(see(frozenset(questions[n : n + _ASKED])))
+        for kind in met:
+            kind.decide(sights, self._tables, self._scope)
 
+    def _labels(self, item: Item) -> frozenset[str]:
+        return self._tables.labels_of([*item.security, *_security_labels(item.data)])
 
-class _Verdict:
-    """What the decisions mean for one kind of resource.
-
-    Attributes:
-        labelled: a label keeps it from this role; what it shows follows it.
-        barred: the role may not see one of its categories; it is left out by itself.
-        known: categories of which the role may know that something is held back.
-        counted: the asked categories in which it is given.
-    """
-
-    def __init__(
-        self,
-        type_: str,
-        names: frozenset[str],
-        labels: frozenset[str],
-        sights: Mapping[tuple[str, frozenset[str]], Sight | None],
-        tables: Tables,
-        scope: Scope,
-    ) -> None:
+    def _make_usual(self, type_: str) -> _Kind:
+        tables = self._tables
         home = tables.home.get(type_)
-        seen = {name: sights[name, labels] for name in names}
-        # Under an added category stands only what asking for it alone would fetch.
-        shown = [
-            name for name in tables.categories if name == home or (name in names and type_ in tables.types_of(name))
-        ]
-        self.labelled = Sight.WITHHOLD in seen.values()
-        self.barred = None in seen.values()
-        if scope.types is not None and type_ not in scope.types:
-            shown = []  # context, or what a server sent unasked
-        self.known = {name for name in shown if seen[name] is not None}
-        self.counted = tuple(name for name in shown if name in scope.asked and (name == home or name in scope.offered))
+        if home is None:
+            return self._homeless
+        names = {home, *(name for name in self._scope.services if type_ in tables.types_of(name))}
+        made = self._usual[type_] = _Kind(type_, frozenset(names), self._unlabelled)
+        return made
 
 
 def _supporters(
@@ -246,12 +287,17 @@ def _supporters(
 ) -> Generator[None, None, list[Kept]]:
     """Resources that belong to nobody, kept because something released refers to them."""
     found: dict[Target, Kept] = {}
-    waiting = [one.item for one in kept]
+    met: set[str] = set()
+    waiting = [one.item for one in kept] if supporting else []
     while waiting:
         if not len(waiting) % PAUSE:
             yield
-        for _, _, reference in waiting.pop().references:
-            target = guarded.targets.of(reference["reference"]) if "reference" in reference else None
+        for _, reference in waiting.pop().references:
+            literal = reference.get("reference")
+            if literal is None or literal in met:
+                continue
+            met.add(literal)
+            target = guarded.targets.of(literal)
             if target is not None and target in supporting and target not in found:
                 found[target] = Kept(supporting[target], ())
                 waiting.append(supporting[target])

@@ -1,23 +1,32 @@
 """All sources of a plan asked side by side, each judged when it has finished or been cut."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from adapters.contract import Adapter, Learned, Requester, Resource, SourceRequest
 from adapters.findings import Finding
+from broker.collector import decoded
 from broker.lookup.breaker import Breakers, Paused
 from broker.lookup.fanout import Answer, ask, read
 from broker.lookup.hiding import Hiding
 from broker.lookup.judge import Judge, Judged, failed_row
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask
+from broker.lookup.turns import Turns
 from broker.lookup.values import Status
 
 __all__ = ["Sources"]
 
-_MOST = 20_000
+_MOST = 10_000
 """Resources judged of one source in one lookup: more than any record has, and no more than can be judged in time."""
+
+_AFTERWARDS = 0.02
+"""Seconds that a lookup needs once all is judged, however little it is."""
+_AFTERWARDS_RATE = 60_000_000
+"""Bytes that came, for each second that it needs beside."""
+_MOST_AFTERWARDS = 0.8
+"""Of the time that is kept for all that follows the sources."""
 
 _BATCH = 200
 """References read at once."""
@@ -37,6 +46,8 @@ class Sources:
         requester: for onward provenance.
         lookup_id: sent on.
         labels: the reader is bound by a restriction found at a source.
+        hold: told of bytes that are held, as they come.
+        turns: of this node.
     """
 
     adapters: Mapping[str, Adapter]
@@ -48,15 +59,17 @@ class Sources:
     requester: Requester
     lookup_id: str
     labels: bool
-    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    hold: Callable[[int], None]
+    turns: Turns
+    _came: int = 0
 
     async def one(self, what: Ask) -> tuple[Judged, Answer | None]:
         """Ask one source, and judge what it gave."""
         source = what.registered.source
         try:
-            probe = self.breakers.enter(source.base_url)
+            call = self.breakers.enter(source.base_url)
         except Paused as paused:
-            row = failed_row(what, Status.PAUSED, None, ("paused after failures in a row",))
+            row = failed_row(what, paused.status, None, (paused.note,))
             return Judged(row=replace(row, retry_after_s=max(1, round(paused.retry_after)))), None
         answer: Answer | None = None
         whole_time = False
@@ -64,14 +77,16 @@ class Sources:
             now = asyncio.get_running_loop().time()
             request = self._request(what, min(self.until, now + what.registered.timeout))
             whole_time = self.until >= now + what.registered.timeout
-            answer = await ask(self.adapters[what.name], request)
+            answer = await ask(self.adapters[what.name], request, self.hold)
         finally:
             self.breakers.note(
-                source.base_url,
+                call,
                 _said_of_source(answer, whole_time=whole_time),
-                probe=probe,
                 connected=answer is not None and answer.connected,
+                busy=answer is not None and answer.busy,
+                retry_after=None if answer is None else answer.retry_after,
             )
+        self._came += answer.size
         if len(answer.resources) > _MOST:
             del answer.resources[_MOST:]
             types = frozenset(answer.findings)
@@ -87,26 +102,31 @@ class Sources:
     async def _judged(self, what: Ask, answer: Answer, request: SourceRequest) -> Judged:
         async def more(references: Sequence[str]) -> list[Resource]:
             if answer.further is None:
-                self._turn.release()  # who waits for a source holds up nobody
-                try:
+                async with turn.lent():
                     further = []
                     for n in range(0, len(references), _BATCH):
                         batch = references[n : n + _BATCH]
                         further.extend(await read(self.adapters[what.name], request, batch))
-                    answer.further = further
-                finally:
-                    await self._turn.acquire()
+                answer.further = further
+                answer.count(further)
             return answer.further
 
-        # One source at a time: only one holds its resources as objects, but for those that wait for what they lack.
+        turn = self.turns.of(answer.size)
         try:
-            async with asyncio.timeout_at(self.deadline), self._turn:
-                judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
+            async with asyncio.timeout_at(self._last_moment), turn:
+                with decoded(answer.size):
+                    judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
         except TimeoutError:
             return Judged(row=failed_row(what, Status.TIMED_OUT, answer, ("what it gave could not be judged in time",)))
         if judged.hiding is Hiding.PLACES:
             self.places.hide()
         return judged
+
+    @property
+    def _last_moment(self) -> float:
+        """For judging: what has come must still be linked, recorded and written."""
+        kept = _AFTERWARDS + self._came / _AFTERWARDS_RATE
+        return self.deadline - min(kept, (self.deadline - self.until) * _MOST_AFTERWARDS)
 
     def _request(self, what: Ask, deadline: float) -> SourceRequest:
         tables = self.judge.policies.tables

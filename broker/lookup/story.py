@@ -17,6 +17,7 @@ from broker.auth import Caller
 from broker.errors import BrokerError, Conflict, Forbidden, IdentityNotConfirmed, JournalUnavailable, RequestError
 from broker.identity import NoIdentity, Person
 from broker.journal import LookupRecord
+from broker.lookup.admission import size_of
 from broker.lookup.begun import Lookup, Rooms
 from broker.lookup.fanout import Answer
 from broker.lookup.hiding import Hiding
@@ -40,6 +41,9 @@ _KEPT = 0.15
 
 _IDENTITY = 0.3
 """Share of the time that the identity service gets: a slow one must leave the sources theirs."""
+
+_WAITING = 0.25
+"""Share of the time that a lookup may wait for its turn on a node that has enough to do."""
 
 _SENSITIVE = "B1611"
 """National RBAC activity: Access Sensitive(S) Flagged Records."""
@@ -97,12 +101,14 @@ class Story:
         rooms, query, caller = self._rooms, self._query, self._caller
         loop = asyncio.get_running_loop()
         budget = min(query.timeout or rooms.limits.deadline, rooms.limits.deadline)
-        deadline = loop.time() + budget
+        began = loop.time()
+        deadline = began + budget
         until = deadline - budget * _KEPT
         today = rooms.today()
 
         permission = permit(caller, query, rooms.registry, rooms.policies, today)
         self._policies = permission.policies
+        await self._lookup.place.admitted(began + budget * _WAITING)
         rooms.objections.standing((query.nhs_number,))  # where nobody knows, nobody is asked
         person = await self._resolve(record, loop.time() + budget * _IDENTITY)
         standing = rooms.objections.standing(person.identity.numbers)
@@ -152,6 +158,8 @@ class Story:
             requester=caller.requester,
             lookup_id=self._lookup.lookup_id,
             labels=not self._may_see_restricted,
+            hold=self._lookup.place.hold,
+            turns=rooms.turns,
         )
         parts = await self._fan_out(record, plan, sources)
         return await self._summarise(record, plan, permission, person, judge.patient_id, parts)
@@ -168,12 +176,14 @@ class Story:
         for n, (part, answer) in enumerate(judged):
             if self._shows_too_much(part) and answer is not None:
                 judged[n] = (await self._again(plan.asks[n], answer, sources), answer)
+            self._drop(answer)
         return [part for part, _ in judged]
 
     async def _one(self, record: LookupRecord, one: Ask, sources: Sources) -> tuple[Judged, Answer | None]:
         """One source; in a stream its part is released here, once its line is durable."""
         part, answer = await sources.one(one)
         self._rows[one.name] = part.row
+        self._lookup.place.hold(size_of(part.entries))
         if part.wrong_patient:
             record.wrong_patient(source=one.name, organisation=one.organisation.ods_code)
         if self._lookup.streaming:
@@ -183,8 +193,17 @@ class Story:
                 part = await self._again(one, answer, sources)
             self._heed_objection()
             self._give(self._part(part))
+            self._drop(answer)
+            return part, None
+        if not sources.labels or part.hiding is Hiding.PLACES:
+            self._drop(answer)  # nothing that another source may say could make it be judged again
             return part, None
         return part, answer
+
+    def _drop(self, answer: Answer | None) -> None:
+        """What a source gave has been judged, and is held no more."""
+        if answer is not None:
+            self._lookup.place.let_go(answer.size)
 
     def _heed_objection(self) -> None:
         """An objection is in force within one second: recorded since this was planned, it ends it.

@@ -54,7 +54,7 @@ class Targets:
             base = _base_of(item)
             if base is None or base.startswith(own):
                 continue
-            for _, _, reference in item.references:
+            for _, reference in item.references:
                 literal = reference.get("reference")
                 if literal and literal[0] != "#" and ":" not in literal:
                     reference["reference"] = base + literal.strip().lstrip("/")

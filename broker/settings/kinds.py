@@ -114,10 +114,10 @@ def is_loopback(host: str) -> bool:
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
-_SIZES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1_000_000}
-_SIZE = re.compile(r"(\d{1,9})(B|kB|KB|MB)", re.ASCII)
+_SIZES = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1_000_000, "GB": 1_000_000_000}
+_SIZE = re.compile(r"(\d{1,9})(B|kB|KB|MB|GB)", re.ASCII)
 _WRITE_DURATION = 'write a time above zero with its unit (ms s m h d), such as "5s" or "250ms"'
-_WRITE_SIZE = 'write a size above zero with its unit (B kB MB), such as "64kB"'
+_WRITE_SIZE = 'write a size above zero with its unit (B kB MB GB), such as "64kB"'
 
 
 def seconds(text: str) -> float:

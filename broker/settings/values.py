@@ -31,6 +31,7 @@ __all__ = [
     "AuditSettings",
     "IdentitySettings",
     "IssuerSettings",
+    "LimitSettings",
     "LookupSettings",
     "ObjectionSettings",
     "OrganisationSettings",
@@ -63,6 +64,7 @@ class ServerSettings:
     Attributes:
         public_url: without a trailing slash; what callers write as `aud`.
         max_body: bytes of a request.
+        grace: seconds that lookups get to finish, and their replies to leave, when the service stops.
     """
 
     reads: ClassVar = ("listen", "public_url")
@@ -71,6 +73,7 @@ class ServerSettings:
     public_url: str = setting(PUBLIC_URL, None)
     origins: tuple[str, ...] = setting(ORIGINS, [])
     max_body: int = setting(SIZE, "64kB")
+    grace: float = setting(DURATION, "10s")
 
     def __post_init__(self) -> None:
         if not self.public_url and self.listen.loopback:
@@ -85,7 +88,7 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupSettings:
-    """The bounds of a lookup. Times in seconds."""
+    """The bounds of a lookup, and of all of them on this node. Times in seconds, `memory` in bytes."""
 
     reads: ClassVar = ("deadline", "source_timeout")
 
@@ -93,6 +96,7 @@ class LookupSettings:
     source_timeout: float = setting(DURATION, None)
     practices_if_unknown: int = setting(integer(0, 1000), 10)
     concurrency: int = setting(integer(1, 10_000), 64)
+    memory: int = setting(SIZE, "512MB")
     connections: int = setting(integer(1, 10_000), 256)
 
     def __post_init__(self) -> None:
@@ -105,6 +109,16 @@ class LookupSettings:
             words = "write less than lookup.deadline: the rest of it is for judging, recording and writing"
             return "source_timeout", words
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Lookups a minute, and at once, of one person and of one organisation on this node."""
+
+    user_per_minute: int = setting(integer(1, 1_000_000), 240)
+    user_at_once: int = setting(integer(1, 20_000), 16)
+    organisation_per_minute: int = setting(integer(1, 1_000_000), 3000)
+    organisation_at_once: int = setting(integer(1, 20_000), 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +217,7 @@ class Settings:
     file: Path = Path("broker.toml")
     server: ServerSettings = table(ServerSettings)
     lookup: LookupSettings = table(LookupSettings)
+    limits: LimitSettings = table(LimitSettings)
     organisations: OrganisationSettings = table(OrganisationSettings)
     identity: IdentitySettings = table(IdentitySettings)
     objections: ObjectionSettings = table(ObjectionSettings)

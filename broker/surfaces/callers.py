@@ -1,18 +1,72 @@
-"""Who is at the door, and what is written down of those who do not get in."""
+"""Who is at the door, and what is written down of those who do not get in.
 
+Every refusal of a known caller is recorded. But whoever is refused because it is too much would go on, and could fill
+the disk with it: of one person the first such refusal in a second is recorded at once, and all that follow in that
+second are counted, and recorded together when it is over.
+"""
+
+import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
 from broker.auth import Caller, Refusals
-from broker.errors import BrokerError, JournalUnavailable, NotAuthenticated, PatientMismatch
+from broker.errors import (
+    BrokerError,
+    JournalUnavailable,
+    NotAuthenticated,
+    Overloaded,
+    PatientMismatch,
+    TooManyRequests,
+)
 from broker.journal import Journal
 from broker.lookup.values import Query
 from broker.surfaces.door import let_in
 from broker.surfaces.rooms import AUTHENTICATOR, JOURNAL, KEYS, POLICIES, REFUSALS
 
-__all__ = ["authenticated", "must_be_about", "record_outstanding", "refused"]
+__all__ = ["REPEATS", "Repeats", "authenticated", "must_be_about", "record_outstanding", "refused"]
+
+_INTERVAL: Final = 1.0
+"""Seconds that one record of repeated refusals stands for."""
+
+
+class Repeats:
+    """Refusals of known callers who asked too much, counted over a second. Used from one loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._since: dict[tuple[str, ...], tuple[asyncio.TimerHandle, dict[str, Any], int]] = {}
+
+    def is_one(self, fields: dict[str, Any]) -> bool:
+        """Whether this refusal repeats one of the same person in this second: then it is counted, and that is all.
+
+        Args:
+            fields: of its record.
+        """
+        user = fields["user"]
+        who = (user["issuer"], user["subject"], fields["code"], fields["surface"])
+        if who not in self._since:
+            timer = asyncio.get_running_loop().call_later(_INTERVAL, self._over, who)
+            self._since[who] = (timer, {}, 0)
+            return False
+        timer, _, count = self._since[who]
+        self._since[who] = (timer, fields, count + 1)
+        return True
+
+    def close(self) -> None:
+        """Record what was only counted so far."""
+        for who in list(self._since):
+            self._over(who)
+
+    def _over(self, who: tuple[str, ...]) -> None:
+        timer, fields, count = self._since.pop(who)
+        timer.cancel()
+        if count:
+            _ = self._journal.append("request.refused", **{**fields, "patient": None, "count": count})
+
+
+REPEATS: Final = web.AppKey("repeats", Repeats)
 
 
 async def authenticated(request: web.Request) -> Caller:
@@ -31,8 +85,9 @@ async def authenticated(request: web.Request) -> Caller:
     return caller
 
 
-async def record_outstanding(journal: Journal, refusals: Refusals) -> None:
+async def record_outstanding(journal: Journal, refusals: Refusals, repeats: Repeats) -> None:
     """Record, when the broker stops, the refusals that were only counted since the last record."""
+    repeats.close()
     count = refusals.outstanding()
     if count:
         await _record(journal, None, count)
@@ -53,6 +108,8 @@ def must_be_about(caller: Caller, query: Query) -> None:
 async def refused(request: web.Request, caller: Caller, error: BrokerError, number: str | None = None) -> None:
     """Record durably that a known caller was refused, and with which code; never what was sent.
 
+    A repeated refusal of who asks too much is counted, and recorded within a second.
+
     Args:
         request: what is refused.
         caller: who asked.
@@ -60,16 +117,18 @@ async def refused(request: web.Request, caller: Caller, error: BrokerError, numb
         number: whom they asked for, where that could be read; left out, the patient of their token. Sealed.
     """
     patient = number or (caller.patient.nhs_number if caller.patient else None)
-    await request.app[JOURNAL].record(
-        "request.refused",
-        user=_user(request, caller),
-        code=error.code,
-        purpose=caller.requester.purpose,
-        relationship=None if caller.relationship is None else caller.relationship.basis,
-        patient=None if patient is None else request.app[KEYS].seal_patient(patient),
-        policy_set=request.app[POLICIES].hash,
-        surface=request.path.strip("/").partition("/")[0],
-    )
+    fields = {
+        "user": _user(request, caller),
+        "code": error.code,
+        "purpose": caller.requester.purpose,
+        "relationship": None if caller.relationship is None else caller.relationship.basis,
+        "patient": None if patient is None else request.app[KEYS].seal_patient(patient),
+        "policy_set": request.app[POLICIES].hash,
+        "surface": request.path.strip("/").partition("/")[0],
+    }
+    if isinstance(error, TooManyRequests | Overloaded) and request.app[REPEATS].is_one(fields):
+        return
+    await request.app[JOURNAL].record("request.refused", **fields)
 
 
 def _user(request: web.Request, caller: Caller) -> dict[str, Any]:

@@ -30,6 +30,8 @@ _LINGER_SECONDS: Final = 2.0
 """For the rest of a body that nobody reads, so that its sender sees the answer."""
 _LONGEST_HEADER: Final = 16_384
 """Bytes. More than the longest token that is looked at, so that one too long is an ordinary refusal, and recorded."""
+_LONGEST_LINE: Final = 131_072
+"""Bytes of a request's first line. More than any search needs, so that one too long is an ordinary refusal as well."""
 _MOST: Final = 4096
 _UNREADABLE: Final = "The request can't be read as HTTP: check its first line, and the form and length of its headers."
 
@@ -70,6 +72,7 @@ class Door(web.Server):
             keepalive_timeout=_KEEPALIVE_SECONDS,
             lingering_time=_LINGER_SECONDS,
             max_field_size=_LONGEST_HEADER,
+            max_line_size=_LONGEST_LINE,
             **options,
         )
 

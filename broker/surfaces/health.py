@@ -3,7 +3,7 @@
 import msgspec
 from aiohttp import web
 
-from broker.surfaces.rooms import JOURNAL, OBJECTIONS, REGISTRY
+from broker.surfaces.rooms import JOURNAL, LOOKUPS, OBJECTIONS, REGISTRY
 
 __all__ = ["live", "ready"]
 
@@ -14,8 +14,12 @@ async def live(_: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Whether a lookup would be served: the journal takes records, the register is heard from, somebody takes part."""
+    """Whether a lookup would be served: the journal takes records, the register is heard from, somebody takes part.
+
+    Not once the service stops: then no new lookup is begun.
+    """
     checks = {
+        "lookups": request.app[LOOKUPS].taking,
         "journal": request.app[JOURNAL].writable,
         "objections": request.app[OBJECTIONS].fresh,
         "organisations": bool(request.app[REGISTRY].live),

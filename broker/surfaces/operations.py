@@ -4,6 +4,8 @@
     broker.stopping    a signal came: no new request is taken, those begun are finished
     broker.stopped     every lookup has its outcome, and the journal is closed
     policies.notice    what the policy set says is missing without being a fault
+    adapter.fault      an adapter failed as the contract does not allow; its name, and the type of the exception
+    adapter.outlasted  an adapter went on after it was told to stop; its name
     request.failed     something failed in a request that should not; the type of the exception, never its words
     loop.failed        the same, outside of any request; a line a second for each type, with the count of those since
     log.own            a room of the broker says something at level warning or above, in its own fixed words

@@ -29,7 +29,7 @@ from broker.errors import (
 from broker.lookup.values import Query
 from broker.settings.kinds import seconds
 
-__all__ = ["MAX_DEPTH", "Known", "parse_json", "parse_query", "preferred", "read_json", "today"]
+__all__ = ["MAX_DEPTH", "Known", "parse_json", "parse_query", "preferred", "read_body", "read_json", "today"]
 
 MAX_DEPTH: Final = 8
 """Nesting of objects and arrays; a lookup needs two."""
@@ -74,6 +74,15 @@ async def read_json(request: web.Request, limit: int) -> dict[str, Any]:
     """
     if request.content_type != "application/json":
         raise InvalidRequest("Send the request as Content-Type: application/json.")
+    return parse_json(await read_body(request, limit))
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The body, which is text in UTF-8.
+
+    Raises `TooLarge` before much more than `limit` bytes, decompressed, are held; `InvalidRequest` where it does not
+    arrive whole.
+    """
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
         raise InvalidRequest("Send the request in UTF-8.")
     if (request.content_length or 0) > limit:
@@ -89,7 +98,7 @@ async def read_json(request: web.Request, limit: int) -> dict[str, Any]:
         raise InvalidRequest(f"The request body did not arrive within {_BODY_SECONDS:g} s.") from None
     except (web.RequestPayloadError, ValueError):
         raise InvalidRequest("The request body can't be read: check its length and Content-Encoding.") from None
-    return parse_json(bytes(body))
+    return bytes(body)
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Lookup(Protocol):
 class Lookups(Protocol):
     """Where lookups begin."""
 
+    @property
+    def taking(self) -> bool:
+        """Whether new ones are begun: not once the service stops."""
+        ...
+
     def begin(self, caller: Caller, query: Query, *, surface: str | None = None, streaming: bool = False) -> Lookup:
         """Start one; the service owns it from here."""
         ...

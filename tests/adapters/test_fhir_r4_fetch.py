@@ -210,7 +210,7 @@ async def test_the_parameter_is_the_one_that_the_statement_lists(start, connect,
     server.overrides["GET /metadata"] = fhir.answering(statement)
     got = await fhir.gather(connect(server).fetch(fhir.ask()))
     assert b"subject=Patient%2F1000" in server.asked("POST /Condition")[0].body
-    assert b"patient=1000" in server.asked("POST /AllergyIntolerance")[0].body
+    assert b"patient=Patient%2F1000" in server.asked("POST /AllergyIntolerance")[0].body
     assert server.asked("Encounter") == []
     assert got.findings["Encounter"] == "answered", "context that can't be searched is read by reference"
 
@@ -257,7 +257,7 @@ async def test_a_server_that_ignores_the_filter_shows_itself_and_the_right_patie
     server.search = lambda kind, query: server.begin([r for r in world if r["resourceType"] == kind])
     got = await fhir.gather(connect(server).fetch(fhir.ask()))
     assert len(got.arrived(Arrival.PATIENT)) == 2
-    assert b"patient=1000" in server.asked("POST /Condition")[0].body
+    assert b"patient=Patient%2F1000" in server.asked("POST /Condition")[0].body
 
 
 async def test_an_id_that_would_lead_elsewhere_is_not_followed(start, connect, fhir):

@@ -9,6 +9,7 @@ from aiohttp import web
 from adapters.auth import AuthNotUsable
 from adapters.contract import Auth, Limits, Source
 from adapters.errors import (
+    AdapterError,
     SourceBusy,
     SourceFailed,
     SourceMalformed,
@@ -93,7 +94,7 @@ async def test_a_status_that_means_the_same_everywhere_is_an_error(start, fhir, 
     server.overrides["GET /x"] = fhir.answering("SECRET", status, **headers)
     with pytest.raises(error) as raised:
         await exchange(server).get("/x")
-    assert len(server.seen) == 1
+    assert len(server.seen) == (2 if status == 503 else 1)
     assert "SECRET" not in str(raised.value)
     assert "127.0.0.1" not in str(raised.value)
 
@@ -138,6 +139,15 @@ async def test_a_retry_after_that_says_nothing_is_left_out(start, fhir, exchange
     server = await start()
     server.overrides["GET /x"] = fhir.answering([], 503, **{"Retry-After": value})
     with pytest.raises(SourceFailed) as raised:
+        await exchange(server).get("/x")
+    assert raised.value.retry_after is None
+
+
+@pytest.mark.parametrize("status", [301, 400, 403, 500])
+async def test_where_retry_after_means_something_else_or_nothing_it_is_not_taken(start, fhir, exchange, status):
+    server = await start()
+    server.overrides["GET /x"] = fhir.answering([], status, **{"Retry-After": "30"})
+    with pytest.raises(AdapterError) as raised:
         await exchange(server).get("/x")
     assert raised.value.retry_after is None
 

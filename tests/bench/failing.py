@@ -118,7 +118,7 @@ async def _stream(process: Process, names: set[str]) -> Seen:
                 end = seconds * 1000
                 statuses = {row["source"]: row["status"] for row in event["data"]["sources"]}
             elif event["event"] == "error":
-                raise Wrong(f"an error event: {event}")
+                raise Wrong(f"an error event: {event['data']['error']}")
     finally:
         await connection.close()
     if any(statuses.get(name) != "answered" for name in names):

@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Burst", "Connection", "Wrong", "burst", "percentile"]
 
 _LINE = 1 << 24
+_CHUNKED = b"transfer-encoding: chunked"
 
 
 class Wrong(Exception):
@@ -41,6 +42,8 @@ class Connection:
     async def call(self, request: bytes) -> bytes:
         """The body of the answer. Raises Wrong unless its status is 200."""
         reader, head = await self._begin(request)
+        if _CHUNKED in head.lower():
+            return b"".join([chunk async for chunk in _chunks(reader)])
         return await reader.readexactly(_length(head))
 
     async def lines(self, request: bytes) -> AsyncIterator[tuple[float, dict[str, Any]]]:
@@ -48,15 +51,13 @@ class Connection:
         began = time.perf_counter()
         reader, _ = await self._begin(request)
         held: list[bytes] = []
-        while size := int(await reader.readline(), 16):
-            *ended, rest = (await reader.readexactly(size)).split(b"\n")
-            await reader.readexactly(2)
+        async for chunk in _chunks(reader):
+            *ended, rest = chunk.split(b"\n")
             for line in ended:
                 seconds = time.perf_counter() - began
                 yield seconds, json.loads(b"".join(held) + line)
                 held.clear()
             held.append(rest)
-        await reader.readexactly(2)
 
     async def close(self) -> None:
         """Release the connection."""
@@ -110,6 +111,15 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value below which this share of them lies."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """The pieces of a chunked body, to its end."""
+    while size := int(await reader.readline(), 16):
+        chunk = await reader.readexactly(size)
+        await reader.readexactly(2)
+        yield chunk
+    await reader.readexactly(2)
 
 
 def _length(head: bytes) -> int:

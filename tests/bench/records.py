@@ -1,22 +1,22 @@
-"""The records that the sources hold: Synthea patients cut to about 60 KB, each with a valid test NHS number."""
+"""The records that the sources hold: Synthea patients cut to a size, each with a valid test NHS number."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from broker import nhs_number
 
-__all__ = ["BIRTH_DATE", "SYNTHEA", "Record", "have_synthea", "number_of", "records"]
+__all__ = ["BIRTH_DATE", "SIZE", "SYNTHEA", "Record", "have_synthea", "number_of", "records"]
 
 SYNTHEA = Path(__file__).resolve().parents[3] / "shared" / "data" / "synthea-r4"
 """Beside the checkout. Where it is not there, records of the same size are generated."""
 
 BIRTH_DATE = "1948-03-02"
 SIZE = 60_000
-"""Bytes of a record, as a Bundle."""
+"""Bytes of a record, as a Bundle, unless something else is asked for."""
 
 _NHS = "https://fhir.nhs.uk/Id/nhs-number"
 _BILLS = {"Claim", "ExplanationOfBenefit"}
@@ -41,16 +41,15 @@ def have_synthea() -> bool:
     return any(SYNTHEA.glob("*.json"))
 
 
-def records(sources: int, patients: int, *, bills: bool) -> list[list[Record]]:
+def records(sources: int, patients: int, *, size: int = SIZE, bills: bool = False) -> list[list[Record]]:
     """For each source, its record of each patient, with or without bills; no two alike until all files are used."""
     files = sorted(path for path in SYNTHEA.glob("*_*-*.json") if path.is_file())
     return [
         [
             _record(
-                _from_file(files[(patient * 8 + source) % len(files)], bills=bills)
-                if files
-                else _generated(patient * 100 + source),
+                _from_files(files, patient * 8 + source, bills=bills) if files else _generated(patient * 100 + source),
                 number_of(patient),
+                size,
             )
             for patient in range(patients)
         ]
@@ -58,8 +57,8 @@ def records(sources: int, patients: int, *, bills: bool) -> list[list[Record]]:
     ]
 
 
-def _record(resources: Iterator[dict[str, Any]], number: str) -> Record:
-    """The Patient, and what comes after it in the file, until the record is large enough."""
+def _record(resources: Iterator[dict[str, Any]], number: str, wanted: int) -> Record:
+    """The Patient, and what comes after it, until the record is large enough."""
     patient = next(resources)
     patient["birthDate"] = BIRTH_DATE
     patient.setdefault("identifier", []).insert(0, {"system": _NHS, "value": number})
@@ -67,23 +66,36 @@ def _record(resources: Iterator[dict[str, Any]], number: str) -> Record:
     size = len(_compact(patient))
     for resource in resources:
         size += len(_compact(resource)) + 120  # the entry around it
-        if size > SIZE:
+        if size > wanted:
             break
         kept.append(resource)
     return Record(local_id=patient["id"], resources=tuple(kept))
 
 
-def _from_file(path: Path, *, bills: bool) -> Iterator[dict[str, Any]]:
-    """The resources of one transaction Bundle, with references as a server writes them; the Patient is the first."""
+def _from_files(files: Sequence[Path], first: int, *, bills: bool) -> Iterator[dict[str, Any]]:
+    """A file's resources, its Patient first; then those of every eighth file after it, as if they were this Patient's."""
+    patient, *rest = _from_file(files[first % len(files)], None, bills=bills)
+    yield patient
+    yield from rest
+    for n in range(first + 8, first + 8 * len(files), 8):
+        yield from _from_file(files[n % len(files)], patient["id"], bills=bills)[1:]
+
+
+def _from_file(path: Path, patient: str | None, *, bills: bool) -> list[dict[str, Any]]:
+    """The resources of one transaction Bundle, with references as a server writes them; the Patient is the first.
+
+    With `patient`, all of it is of the Patient with that id.
+    """
     text = path.read_text(encoding="utf-8")
+    entries = json.loads(text)["entry"]
     addresses = {
-        f'"{entry["fullUrl"]}"': f'"{entry["resource"]["resourceType"]}/{entry["resource"]["id"]}"'
-        for entry in json.loads(text)["entry"]
+        f'"{entry["fullUrl"]}"': f'"{entry["resource"]["resourceType"]}/{entry["resource"]["id"]}"' for entry in entries
     }
+    if patient is not None:
+        addresses[f'"{entries[0]["fullUrl"]}"'] = f'"Patient/{patient}"'
     text = re.sub(r'"urn:uuid:[^"]+"', lambda found: addresses.get(found[0], found[0]), text)
-    for entry in json.loads(text)["entry"]:
-        if bills or entry["resource"]["resourceType"] not in _BILLS:
-            yield entry["resource"]
+    resources = [entry["resource"] for entry in json.loads(text)["entry"]]
+    return [resource for resource in resources if bills or resource["resourceType"] not in _BILLS]
 
 
 def _generated(serial: int) -> Iterator[dict[str, Any]]:

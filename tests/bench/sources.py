@@ -1,81 +1,53 @@
 """The organisations: one process that answers for all of them with bytes made beforehand, as cheaply as Python can.
 
-    python -m tests.bench.sources SOURCES PATIENTS [bills]
+    python -m tests.bench.sources SOURCES PATIENTS [--size BYTES] [--bills] [--gzip] [--certificate FILE]
 
-It prints one line of JSON (addresses, ids) once it listens. On its control address, `GET /sick` makes the last source
-hang and the last but one refuse connections, `GET /well` makes both answer again, `GET /requests` counts.
+It prints one line of JSON (addresses, ids) once it listens. On its control address,
+
+    GET /requests   counts the requests to each source so far
+    GET /sick       makes the last source hang and the last but one refuse connections
+    GET /well       makes both answer again
+    GET /slow       has every source take 25 to 150 ms for an answer, so 50 to 300 ms for a record, each its own
+    GET /prompt     has them answer at once again
+    GET /last       tells when the last byte of the latest answer was written, in nanoseconds of CLOCK_MONOTONIC
 """
 
+import argparse
 import asyncio
 import json
+import random
 import re
-import sys
-from collections.abc import Callable
+import ssl
 from typing import Any
 
-from tests.bench.records import Record, have_synthea, number_of, records
+from tests.bench.records import SIZE, Record, have_synthea, number_of, records
+from tests.bench.wire import Http, Sent, response
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(rb"999\d{7}")
-_TYPE = re.compile(rb"/fhir/([A-Za-z]+)\?patient=([^&]+)")
+_TYPE = re.compile(rb"/fhir/([A-Za-z]+)\?patient=(?:Patient(?:/|%2F))?([^&]+)")
 _ID = re.compile(rb"[?&]_id=([^&]+)")
-
-Responder = Callable[[bytes, bytes], bytes | None]
-"""Of target and body, the whole response; None for one that never comes."""
-
-
-class Http(asyncio.Protocol):
-    """HTTP/1.1 with Content-Length, one request after the other, which is all that clients of a benchmark send."""
-
-    def __init__(self, respond: Responder, open_transports: set[asyncio.BaseTransport]) -> None:
-        self._respond = respond
-        self._open = open_transports
-        self._held = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._open.add(transport)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._open.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        held = self._held + data
-        while (end := held.find(b"\r\n\r\n")) >= 0:
-            found = _LENGTH.search(held, 0, end)
-            length = int(found[1]) if found else 0
-            after = end + 4 + length
-            if len(held) < after:
-                break
-            response = self._respond(held[held.index(b" ") + 1 : held.index(b" HTTP/1.1")], held[end + 4 : after])
-            if response is not None:
-                self._transport.write(response)
-            held = held[after:]
-        self._held = held
-
-
-def response(content: Any, status: str = "200 OK") -> bytes:
-    """A whole response."""
-    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
+_SLOW = (0.025, 0.15)
+"""Seconds that an answer takes while the sources are slow: drawn anew each time, the same in every run."""
 
 _NOT_FOUND = response({"resourceType": "OperationOutcome", "issue": []}, "404 Not Found")
 
 
 class Site:
-    """One organisation's server."""
+    """One organisation's server. With `tls` it is https; with `zipped` every answer is gzip, asked for or not."""
 
-    def __init__(self, held: list[Record]) -> None:
+    def __init__(self, held: list[Record], seed: int, sent: Sent, tls: ssl.SSLContext | None, *, zipped: bool) -> None:
         self.held = held
         self.requests = 0
         self.hanging = False
+        self.slow = False
         self.port = 0
         self.sizes: list[int] = []
+        self._sent = sent
+        self._tls = tls
+        self._zipped = zipped
+        self._draw = random.Random(seed)
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.BaseTransport] = set()
+        self._open: set[asyncio.Transport] = set()
         self._answers: dict[bytes, bytes] = {}
         self._by_number: dict[bytes, bytes] = {}
         self._by_id: dict[bytes, bytes] = {}
@@ -84,7 +56,9 @@ class Site:
     async def start(self) -> None:
         """Listen, on the same port each time."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Http(self._respond, self._open), "127.0.0.1", self.port)
+        self._server = await loop.create_server(
+            lambda: Http(self._respond, self._open, self._sent, self._delay), "127.0.0.1", self.port, ssl=self._tls
+        )
         if not self.port:
             self.port = self._server.sockets[0].getsockname()[1]
             self._prepare()
@@ -98,21 +72,25 @@ class Site:
 
     @property
     def base(self) -> str:
-        return f"http://127.0.0.1:{self.port}/fhir"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/fhir"
 
     def _prepare(self) -> None:
         types = {resource["resourceType"] for record in self.held for resource in record.resources}
-        self._answers[b"/fhir/metadata"] = response(_capability(types))
+        self._answers[b"/fhir/metadata"] = self._response(_capability(types))
         for patient, record in enumerate(self.held):
             local = record.local_id.encode()
-            record_body = response(self._bundle(record.resources, own=1))
-            self._by_number[number_of(patient).encode()] = response(self._bundle(record.resources[:1], own=1))
-            self._by_id[local] = record_body
-            self._answers[b"/fhir/Patient/" + local + b"/$everything"] = record_body
+            whole = self._bundle(record.resources, own=1)
+            self.sizes.append(len(response(whole)))
+            self._by_id[local] = self._response(whole)
+            self._answers[b"/fhir/Patient/" + local + b"/$everything"] = self._by_id[local]
+            only_patient = self._bundle(record.resources[:1], own=1)
+            self._by_number[number_of(patient).encode()] = self._response(only_patient)
             for name in {resource["resourceType"] for resource in record.resources}:
                 of_type = tuple(resource for resource in record.resources if resource["resourceType"] == name)
-                self._by_type[name.encode(), local] = response(self._bundle(of_type, own=len(of_type)))
-            self.sizes.append(len(record_body))
+                self._by_type[name.encode(), local] = self._response(self._bundle(of_type, own=len(of_type)))
+
+    def _response(self, content: dict[str, Any]) -> bytes:
+        return response(content, zipped=self._zipped)
 
     def _bundle(self, resources: tuple[dict[str, Any], ...], own: int) -> dict[str, Any]:
         entry = [
@@ -124,6 +102,9 @@ class Site:
             for n, resource in enumerate(resources)
         ]
         return {"resourceType": "Bundle", "type": "searchset", "total": own, "entry": entry}
+
+    def _delay(self) -> float:
+        return self._draw.uniform(*_SLOW) if self.slow else 0.0
 
     def _respond(self, target: bytes, body: bytes) -> bytes | None:
         self.requests += 1
@@ -167,8 +148,9 @@ def _capability(types: set[str]) -> dict[str, Any]:
 class Control:
     """What the benchmark asks of the organisations."""
 
-    def __init__(self, sites: list[Site]) -> None:
+    def __init__(self, sites: list[Site], sent: Sent) -> None:
         self._sites = sites
+        self._sent = sent
 
     async def serve(self) -> int:
         loop = asyncio.get_running_loop()
@@ -177,21 +159,42 @@ class Control:
         return int(server.sockets[0].getsockname()[1])
 
     def _respond(self, target: bytes, _: bytes) -> bytes:
-        dead, hanging = self._sites[-2:]
-        if target == b"/sick":
-            dead.stop()
-            hanging.hanging = True
-        elif target == b"/well":
-            hanging.hanging = False
-            self._starting = asyncio.ensure_future(dead.start())
+        match target:
+            case b"/sick":
+                self._sites[-2].stop()
+                self._sites[-1].hanging = True
+            case b"/well":
+                self._sites[-1].hanging = False
+                self._starting = asyncio.ensure_future(self._sites[-2].start())
+            case b"/slow" | b"/prompt":
+                for site in self._sites:
+                    site.slow = target == b"/slow"
+            case b"/last":
+                return response([self._sent.last])
+            case _:
+                pass
         return response([site.requests for site in self._sites])
 
 
-async def _main(sources: int, patients: int, *, bills: bool) -> None:
-    sites = [Site(held) for held in records(sources, patients, bills=bills)]
+async def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.sources")
+    parser.add_argument("sources", type=int)
+    parser.add_argument("patients", type=int)
+    parser.add_argument("--size", type=int, default=SIZE)
+    parser.add_argument("--bills", action="store_true")
+    parser.add_argument("--gzip", action="store_true")
+    parser.add_argument("--certificate")
+    wanted = parser.parse_args()
+    tls = None
+    if wanted.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(wanted.certificate)
+    held = records(wanted.sources, wanted.patients, size=wanted.size, bills=wanted.bills)
+    sent = Sent()
+    sites = [Site(one, seed, sent, tls, zipped=wanted.gzip) for seed, one in enumerate(held)]
     for site in sites:
         await site.start()
-    control = Control(sites)
+    control = Control(sites, sent)
     ready = {
         "control": await control.serve(),
         "bases": [site.base for site in sites],
@@ -208,4 +211,4 @@ async def _main(sources: int, patients: int, *, bills: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), bills="bills" in sys.argv))
+    asyncio.run(_main())

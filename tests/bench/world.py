@@ -1,5 +1,6 @@
 """The processes of a run: each pinned to its core when it starts, and ended by its id when the run is over."""
 
+import itertools
 import json
 import os
 import socket
@@ -9,19 +10,19 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from broker.auth import Issuer, sign_demo_token
-from tests.bench.records import BIRTH_DATE, number_of
+from tests.bench.records import BIRTH_DATE, SIZE, number_of
+from tests.bench.trust import Trust
 
-__all__ = ["Process", "Sources", "World", "broker", "cores", "floor", "lookup_request", "sources", "world"]
+__all__ = ["Process", "Sources", "World", "broker", "cores", "floor", "free_port", "lookup_request", "sources", "world"]
 
 _ROOT = Path(__file__).resolve().parents[2]
-_TICKS = os.sysconf("SC_CLK_TCK")
 _START = 30.0
 """Seconds that a process gets to be ready."""
 
@@ -35,6 +36,12 @@ listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 [lookup]
 deadline = "{deadline}s"
+# One person asks for everything here.
+[limits]
+user_per_minute = 1_000_000
+user_at_once = 64
+organisation_per_minute = 1_000_000
+organisation_at_once = 64
 [[issuers]]
 iss = "https://idp.bench.example"
 demo = true
@@ -49,6 +56,9 @@ region = "south-east-london"
 isa_signed = 2020-01-01
 isa_expires = 2099-12-31
 dspt_expires = 2099-12-31
+"""
+
+_SOURCE = """\
 [[sources]]
 name = "fhir"
 kind = "fhir-r4"
@@ -71,9 +81,9 @@ class Process:
     errors: Path
 
     def cpu(self) -> float:
-        """Seconds of CPU that it has used so far, in all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Seconds of CPU that it has used so far, user and system, in all its threads, to the microsecond."""
+        # clock_getcpuclockid(3), which Python has for threads only: Linux makes the clock's id from the process's.
+        return time.clock_gettime((~self.pid << 3) | 2)
 
     def peak(self) -> float:
         """MB of memory that it held at most."""
@@ -106,14 +116,29 @@ class World:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._running: list[subprocess.Popen[str]] = []
+        self._serial = itertools.count(1)
 
-    def start(self, arguments: Sequence[str], core: int, *, name: str, said: str | None = None) -> tuple[Any, Path]:
-        """Start a process on a core; what it is, and where its errors go."""
+    def serial(self) -> int:
+        """Another number each time, for names."""
+        return next(self._serial)
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        core: int,
+        *,
+        name: str,
+        said: str | None = None,
+        program: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[Any, Path]:
+        """Start a process on a core; what it is, and where its errors go. `environment` is added to this one's."""
         errors = self.directory / f"{name}.err"
         with errors.open("w") as file, _pinned(core):
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 cwd=_ROOT,
+                env={**os.environ, **(environment or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
@@ -162,14 +187,27 @@ def world() -> Iterator[World]:
             made.end()
 
 
-def sources(at: World, count: int, patients: int, core: int, *, bills: bool = False) -> Sources:
-    """Start the organisations."""
-    arguments = ["-m", "tests.bench.sources", str(count), str(patients), *(["bills"] if bills else [])]
-    process, errors = at.start(arguments, core, name=f"sources-{count}")
+def sources(
+    at: World,
+    count: int,
+    patients: int,
+    core: int,
+    *,
+    size: int = SIZE,
+    bills: bool = False,
+    zipped: bool = False,
+    trust: Trust | None = None,
+) -> Sources:
+    """Start the organisations: with `zipped` they answer gzip, with `trust` they are https."""
+    arguments = ["-m", "tests.bench.sources", str(count), str(patients), "--size", str(size)]
+    arguments += ["--bills"] * bills + ["--gzip"] * zipped
+    if trust is not None:
+        arguments += ["--certificate", str(trust.server)]
+    process, errors = at.start(arguments, core, name=f"sources-{at.serial()}")
     return Sources(**at.first_line(process, errors))
 
 
-def floor(at: World, what: str, asked: Sources, core: int) -> Process:
+def floor(at: World, what: str, asked: Sources, core: int, *, trust: Trust | None = None) -> Process:
     """Start one of the servers of `floors`."""
     said = json.dumps({
         "bases": asked.bases,
@@ -178,23 +216,36 @@ def floor(at: World, what: str, asked: Sources, core: int) -> Process:
             for ids, types in zip(asked.ids, asked.types, strict=True)
         ],
     })
-    process, errors = at.start(["-m", "tests.bench.floors", what], core, name=what, said=said)
+    process, errors = at.start(
+        ["-m", "tests.bench.floors", what],
+        core,
+        name=f"{what}-{at.serial()}",
+        said=said,
+        environment=_trusting(trust),
+    )
     return Process(process.pid, at.first_line(process, errors)["port"], errors)
 
 
-def broker(at: World, name: str, bases: Sequence[str], core: int, *, deadline: float) -> Process:
+def broker(
+    at: World, name: str, bases: Sequence[str], core: int, *, deadline: float, trust: Trust | None = None
+) -> Process:
     """Start `broker serve`, configured for these sources."""
     home = at.directory / name
     (home / "organisations").mkdir(parents=True)
-    for n, base in enumerate(bases):
+    # The reader's organisation takes part, with or without a source of its own.
+    for n, base in enumerate([*bases, None] if len(bases) == 1 else bases):
         ods = f"RB{n:02d}"
         kind = _KINDS[n] if n < len(_KINDS) else "acute"
-        (home / "organisations" / f"{ods}.toml").write_text(_MANIFEST.format(ods=ods, kind=kind, base=base))
-    port = _free_port()
+        source = "" if base is None else _SOURCE.format(base=base)
+        (home / "organisations" / f"{ods}.toml").write_text(_MANIFEST.format(ods=ods, kind=kind) + source)
+    port = free_port()
     (home / "broker.toml").write_text(_CONFIGURATION.format(port=port, deadline=deadline))
     command = "import sys; from broker.cli import main; sys.exit(main())"
     process, errors = at.start(
-        ["-c", command, "serve", "--config", str(home / "broker.toml")], core, name=f"{name}-log"
+        ["-c", command, "serve", "--config", str(home / "broker.toml")],
+        core,
+        name=f"{name}-log",
+        environment=_trusting(trust),
     )
     _await_ready(process, port, errors)
     return Process(process.pid, port, errors)
@@ -221,6 +272,18 @@ def lookup_request(port: int, patient: int, *, accept: str = "application/json")
     return head.encode() + body
 
 
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _trusting(trust: Trust | None) -> dict[str, str]:
+    """What makes a Python process believe the certificates of `trust`, and no other."""
+    return {} if trust is None else {"SSL_CERT_FILE": str(trust.authority)}
+
+
 def _await_ready(process: "subprocess.Popen[str]", port: int, errors: Path) -> None:
     until = time.monotonic() + _START
     while time.monotonic() < until and process.poll() is None:
@@ -230,12 +293,6 @@ def _await_ready(process: "subprocess.Popen[str]", port: int, errors: Path) -> N
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     raise SystemExit(f"the broker did not become ready:\n{errors.read_text()[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def test_a_patient_may_take_it_back(objection, doctor, action):
 @pytest.mark.skipif(not README.is_file(), reason="the README is not beside the tests")
 def test_the_walk_through_of_the_readme_works_as_printed(tmp_path):
     section = README.read_text().partition("## With your own FHIR server")[2]
-    configuring, objecting = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[:2]
+    configuring, *_, objecting = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     script = configuring.partition("broker serve")[0] + objecting
     own = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     said = subprocess.run(

@@ -411,8 +411,12 @@ BROKER_TOML = """\
 [server]
 listen = "127.0.0.1:0"
 public_url = "http://broker.test"
+{server}
 [lookup]
 deadline = "{deadline}"
+{lookup}
+[limits]
+{limits}
 [organisations]
 directory = "organisations"
 [identity]
@@ -427,8 +431,11 @@ demo = true
 SERVE = "import sys; from broker.cli import main; sys.exit(main())"
 
 
-def write(directory, organisations, *, identity=None, deadline="5s", max_age="10s"):
-    """A configuration, as somebody would write it; `identity` maps NHS numbers to PDS Patients."""
+def write(directory, organisations, *, identity=None, deadline="5s", max_age="10s", server="", lookup="", limits=""):
+    """A configuration, as somebody would write it; `identity` maps NHS numbers to PDS Patients.
+
+    `server`, `lookup` and `limits` are further lines of these tables.
+    """
     (directory / "organisations").mkdir(parents=True)
     for one in organisations:
         (directory / "organisations" / f"{one.code}.toml").write_text(one.manifest())
@@ -439,7 +446,11 @@ def write(directory, organisations, *, identity=None, deadline="5s", max_age="10
         for number, patient in identity.items():
             (directory / "identity" / f"{number}.json").write_text(json.dumps(patient))
     file = directory / "broker.toml"
-    file.write_text(BROKER_TOML.format(identity=kind, deadline=deadline, max_age=max_age))
+    file.write_text(
+        BROKER_TOML.format(
+            identity=kind, deadline=deadline, max_age=max_age, server=server, lookup=lookup, limits=limits
+        )
+    )
     return file
 
 

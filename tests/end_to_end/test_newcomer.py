@@ -19,7 +19,8 @@ def recipe(house):
     if not readme.is_file():
         pytest.skip("the README is not beside the tests")
     section = readme.read_text().partition("## With your own FHIR server")[2]
-    return re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1]
+    native, fhir, *_ = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    return f"{native}echo\n{fhir}"
 
 
 async def test_the_recipe_of_the_readme_gives_a_complete_lookup(recipe, open_world, house, tmp_path):
@@ -49,10 +50,14 @@ async def test_the_recipe_of_the_readme_gives_a_complete_lookup(recipe, open_wor
     async with asyncio.timeout(60):
         out, err = await process.communicate()
     await server.close()
-    reply = json.loads(out or err.decode())
+    native, _, fhir = out.decode().partition("\n")
+    reply = json.loads(native or err.decode())
     assert reply["complete"] is True, err.decode()
     assert [row["status"] for row in reply["sources"]] == ["answered"]
-    assert "Penicillin allergy" in out.decode()
+    assert "Penicillin allergy" in native
+    outcome, allergy, *_ = json.loads(fhir)["entry"]
+    assert outcome["search"]["mode"] == "outcome"
+    assert allergy["resource"]["code"] == reply["bundle"]["entry"][-1]["resource"]["code"]
     assert "Traceback" not in err.decode()
 
 

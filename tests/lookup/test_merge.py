@@ -93,12 +93,12 @@ def _merged(*said):
     return [json.loads(entry.content) for entry in _run(_facts(*said))]
 
 
-def _linked(*said):
-    """The positions of what is linked, for each link."""
+def _linked(*said, active=True):
+    """The positions of what is surely linked, for each link."""
     return [
         [int(item["resource"]["reference"].split(".")[1]) for item in one["item"]]
         for one in _merged(*said)
-        if one["resourceType"] == "Linkage"
+        if one["resourceType"] == "Linkage" and one["active"] is active
     ]
 
 
@@ -182,9 +182,139 @@ def test_one_of_two_systems_is_enough_to_be_the_same():
     assert _linked(("A", _allergy()), ("B", {**_allergy(), "code": _concept("91936005", more=[local])})) == [[0, 1]]
 
 
-def test_the_same_words_are_not_the_same_thing():
+def _possible(*said):
+    """The positions of what is possibly the same, for each such link."""
+    return _linked(*said, active=False)
+
+
+def test_the_same_words_are_not_surely_the_same_thing():
     words = {"resourceType": "Condition", "code": {"text": "asthma"}}
     assert _linked(("A", words), ("B", words)) == []
+    assert _possible(("A", words), ("B", words)) == [[0, 1]]
+
+
+def test_a_link_that_is_only_possible_is_not_in_effect_and_says_so():
+    words = {"resourceType": "Condition", "code": {"text": "asthma"}}
+    possible, sure = sorted(_merged(("A", words), ("B", words), ("A", _vaccine()), ("B", _vaccine())), key=_active)
+    assert possible["active"] is False
+    (tag,) = possible["meta"]["tag"]
+    assert (tag["system"], tag["code"]) == ("http://terminology.hl7.org/CodeSystem/match-grade", "possible")
+    assert {item["type"] for item in possible["item"]} == {"alternate"}
+    assert sure["active"] is True
+    assert "tag" not in sure["meta"]
+
+
+def _active(linkage):
+    return linkage["active"]
+
+
+def test_words_are_compared_whole_whatever_their_case_and_blanks():
+    coded = {"resourceType": "Condition", "code": _concept("195967001", display="Asthma")}
+    for text, possibly in (
+        (" ASTHMA ", True),
+        ("a\u00adsthma", False),
+        ("asthma, severe", False),
+        ("no asthma", False),
+        ("", False),
+        ("asthma " * 100, False),
+    ):
+        in_words = {"resourceType": "Condition", "code": {"text": text}}
+        assert _possible(("A", coded), ("B", in_words)) == ([[0, 1]] if possibly else [])
+        assert _linked(("A", coded), ("B", in_words)) == []
+
+
+def test_two_codes_with_the_same_words_are_two_things():
+    one, other = (
+        {"resourceType": "Condition", "code": _concept(code, display="Asthma", system=system)}
+        for code, system in (("195967001", SNOMED), ("H33", "urn:local"))
+    )
+    assert _possible(("A", one), ("B", other)) == []
+
+
+def test_what_might_be_either_of_two_is_linked_to_neither():
+    words = {"resourceType": "Condition", "code": {"text": "Asthma"}}
+    one, other = ({"resourceType": "Condition", "code": _concept(code, display="Asthma")} for code in ("1", "2"))
+    assert _possible(("A", one), ("B", words), ("C", other)) == []
+    assert _possible(("A", one), ("B", words)) == [[0, 1]]
+
+
+def test_what_contradicts_is_not_even_possibly_the_same():
+    def by_mouth(route, **code):
+        return {
+            "resourceType": "MedicationRequest",
+            "medicationCodeableConcept": code or {"text": "Morphine"},
+            "dosageInstruction": [{"route": _concept(route)}] if route else [],
+        }
+
+    coded = by_mouth("26643006", **_concept("27658006", display="morphine"))
+    assert _possible(("A", coded), ("B", by_mouth("26643006"))) == [[0, 1]]
+    assert _possible(("A", coded), ("B", by_mouth(None))) == [[0, 1]]
+    assert _possible(("A", coded), ("B", by_mouth("78421000"))) == []
+    assert _possible(("A", by_mouth("26643006")), ("B", by_mouth("78421000")), ("C", by_mouth(None))) == []
+
+
+def test_a_vaccine_in_words_is_possibly_the_same_only_on_the_same_day():
+    coded, in_words = _vaccine(), _vaccine()
+    coded["vaccineCode"]["text"] = "Pfizer"
+    in_words["vaccineCode"] = {"text": "pfizer"}
+    assert _possible(("A", coded), ("B", in_words)) == [[0, 1]]
+    for day in ("2021-05-20", "2021", None):
+        assert _possible(("A", coded), ("B", {**in_words, "occurrenceDateTime": day})) == []
+
+
+def test_what_is_surely_the_same_stays_so_beside_what_is_possibly():
+    coded = {"resourceType": "Condition", "code": _concept("195967001", display="Asthma")}
+    words = {"resourceType": "Condition", "code": {"text": "asthma"}}
+    said = ("A", coded), ("B", coded), ("C", words)
+    assert _linked(*said) == [[0, 1]]
+    assert _possible(*said) == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "urn:oid:2.16.840.1.113883.6.96",
+        "2.16.840.1.113883.6.96",
+        "http://snomed.info/sct/999000041000000102",
+        "http://snomed.info/sct/999000041000000102/version/20230412",
+        "http://snomed.info/sct|20230412",
+        "https://snomed.info/sct",
+    ],
+)
+def test_a_code_is_the_same_however_its_system_is_written(system):
+    written = {"resourceType": "Condition", "code": _concept("195967001", system=system)}
+    assert _linked(("A", written), ("B", {**written, "code": _concept("195967001")})) == [[0, 1]]
+
+
+def test_an_expression_is_the_same_as_itself_and_not_as_each_of_its_parts():
+    expression = {"resourceType": "Condition", "code": _concept("64572001 : 246075003 = 8098009")}
+    part = {"resourceType": "Condition", "code": _concept("64572001")}
+    assert _linked(("A", expression), ("B", part)) == []
+    assert _linked(("A", expression), ("B", {**part, "code": _concept("64572001:246075003=8098009")})) == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    "code", [("196461000000101", SNOMED), ("419199007", SNOMED), ("UNK", "http://hl7.org/fhir/v3/NullFlavor")]
+)
+def test_a_code_that_does_not_name_the_thing_links_nothing(code):
+    """A transfer between practices writes one code for every drug that it could not take over."""
+
+    def degraded(text, **more):
+        return _allergy(**more) | {"code": {**_concept(code[0], system=code[1]), "text": text}}
+
+    one, other = degraded("Septrin"), degraded("Latex")
+    assert _linked(("A", one), ("B", other)) == []
+    assert _possible(("A", one), ("B", other)) == []
+    assert _possible(("A", one), ("B", degraded("SEPTRIN"))) == [[0, 1]]
+    substance = {"reaction": [{"substance": _concept("387517004")}]}
+    assert _linked(("A", degraded(None, **substance)), ("B", _allergy("387517004"))) == [[0, 1]]
+
+
+@pytest.mark.parametrize("meaning", [{"modifierExtension": [{"url": "urn:x"}]}, {"doNotPerform": True}])
+def test_what_means_something_else_is_linked_to_nothing(meaning):
+    medicine = {"resourceType": "MedicationRequest", "medicationCodeableConcept": _concept("27658006")}
+    assert _linked(("A", medicine), ("B", medicine)) == [[0, 1]]
+    assert _linked(("A", medicine), ("B", {**medicine, **meaning})) == []
 
 
 def test_the_same_code_of_another_kind_is_another_thing():
@@ -260,51 +390,98 @@ def test_what_was_entered_in_error_is_never_linked():
 
 def test_an_issue_comes_before_all_that_sources_gave():
     entries = _run(_facts(("A", _allergy(NONE_KNOWN)), ("B", _allergy()), ("C", _allergy())))
-    assert [(entry.type, entry.order[0] < 0) for entry in entries] == [("Linkage", False), ("DetectedIssue", True)]
+    assert [(entry.type, entry.order[0] < 0) for entry in entries] == [("DetectedIssue", True), ("Linkage", False)]
 
 
 # --- order
+
+
+def _asthma(**more):
+    return {"resourceType": "Condition", "code": {"text": "Asthma"}, **more}
+
 
 _said = st.tuples(
     st.sampled_from("ABC"),
     st.sampled_from([
         _allergy(),
-        _allergy("2"),
+        _allergy("2", criticality="high"),
+        _allergy("2", criticality="low", clinicalStatus=_status("active")),
+        _allergy("2", clinicalStatus=_status("resolved")),
         {**_allergy("2"), "code": _concept("2", more=[{"system": SNOMED, "code": "91936005"}])},
         _allergy(NONE_KNOWN),
         _allergy(NO_DRUG),
+        {**_allergy(), "code": {"text": "No known allergies"}},
+        {**_allergy(), "code": {"text": "allergy 2"}},
         _vaccine(),
         _vaccine(dose=1),
         _vaccine(dose=2),
         _vaccine(dose=2, site="368208006"),
         _procedure(sites=["1"]),
         _procedure(),
-        _medicine(),
-        _medicine(strength=_milligrams(2)),
+        _medicine(status="active"),
+        _medicine(strength=_milligrams(2), status="stopped"),
         _medicine(strength=_milligrams(5), route="26643006"),
+        _medicine(status="entered-in-error"),
+        _asthma(clinicalStatus=_status("active")),
+        _asthma(bodySite=[_concept("1")]),
+        {**_asthma(), "code": _concept("195967001", display="asthma")},
+        {**_asthma(), "code": _concept("3", display="asthma"), "bodySite": [_concept("1")]},
     ]),
 )
+_records = st.lists(_said, max_size=9)
 
 
-@given(
-    st.lists(_said, max_size=9).flatmap(lambda said: st.tuples(st.just(_facts(*said)), st.permutations(_facts(*said))))
-)
+@given(_records.flatmap(lambda said: st.tuples(st.just(_facts(*said)), st.permutations(_facts(*said)))))
 def test_whatever_came_first_the_same_is_said(both):
     first, again = both
     assert [entry.content for entry in _run(first)] == [entry.content for entry in _run(again)]
 
 
-@given(st.lists(_said, max_size=9))
+@given(_records)
 def test_a_link_never_joins_what_disagrees(said):
     facts = {fact.reference: fact for fact in _facts(*said)}
-    for one in _merged(*said):
-        if one["resourceType"] != "Linkage":
-            continue
-        group = [facts[item["resource"]["reference"]] for item in one["item"]]
+    merged = [one for one in _merged(*said) if one["resourceType"] == "Linkage"]
+    groups = [[facts[item["resource"]["reference"]] for item in one["item"]] for one in merged]
+    for one, group in zip(merged, groups, strict=True):
         assert len({fact.source for fact in group}) > 1
         assert len({fact.kind for fact in group}) == 1
+        assert len({fact.reference for fact in group}) == len(group)
         for stated in zip(*(fact.qualifiers for fact in group), strict=True):
             assert len({*stated} - {None}) <= 1
+        coded = [fact for fact in group if fact.codes]
+        assert len(coded) == len(group) if one["active"] else len(coded) < len(group)
+    sure = [fact.reference for one, group in zip(merged, groups, strict=True) if one["active"] for fact in group]
+    assert len(sure) == len(set(sure)), "a record is surely the same as those of one link at most"
+
+
+@given(_records)
+def test_whatever_is_said_speaks_of_what_was_released_and_of_nothing_in_error(said):
+    known = {fact.reference for fact in _facts(*said)}
+    merged = _merged(*said)
+    for one in merged:
+        spoken = [item["resource"]["reference"] for item in one.get("item", ())]
+        spoken += [reference["reference"] for reference in one.get("implicated", ())]
+        assert set(spoken) <= known
+        assert len(spoken) > 1
+    assert len({one["id"] for one in merged}) == len(merged)
+    assert all(len(one["id"]) <= 64 for one in merged)
+
+
+_UNRELATED = [
+    _allergy("999", clinicalStatus=_status("active")),
+    {"resourceType": "Condition", "code": _concept("999", display="Gout")},
+    {"resourceType": "Condition", "code": {"text": "Gout"}},
+    _vaccine("1999-01-01"),
+    {"resourceType": "MedicationRequest", "status": "stopped", "medicationCodeableConcept": _concept("999")},
+]
+
+
+@given(_records, st.lists(st.tuples(st.sampled_from("ABD"), st.sampled_from(_UNRELATED)), max_size=4))
+def test_what_is_unrelated_changes_no_link(said, unrelated):
+    before, after = _merged(*said), _merged(*said, *unrelated)
+    for one in before:
+        if one["resourceType"] == "Linkage" or one["code"]["coding"][0]["code"] != "none-known-against-allergen":
+            assert one in after
 
 
 def test_many_of_one_code_are_grouped_without_comparing_all_of_them():

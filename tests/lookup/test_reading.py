@@ -174,7 +174,7 @@ def test_everything_that_judging_needs_is_found_wherever_it_stands(passage):
         _status={"extension": [{"valueReference": {"reference": "Encounter/4"}}]},
     )
     (item,), _ = passage.read(content)
-    literals = {reference.get("reference") for _, _, reference in item.references}
+    literals = {reference.get("reference") for _, reference in item.references}
     assert literals == {"Patient/ours", "Encounter/1", "Encounter/2", "Encounter/3", "Encounter/4", None}
     assert {("s", "c"), ("s", "c2")} <= set(item.codes)
     assert sorted(element for element, _ in item.numbers) == ["a", "both", "coded"]

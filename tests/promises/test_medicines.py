@@ -31,6 +31,10 @@ async def test_a_medicine_that_a_hospital_stopped_stands_beside_the_practices_li
         f"MedicationRequest/{one['id']}" for one in medicines.values()
     }
     assert {item["type"] for item in link["item"]} == {"alternate"}
+    (issue,) = [one for one in reply.resources("DetectedIssue") if "MedicationRequest" in str(one)]
+    assert issue["code"]["coding"][0]["code"] == "medication-active-and-stopped"
+    names = {source: reply.row(source)["name"] for source in medicines}
+    assert f"as active at {names['G85001-epr']}, and as stopped at {names['RJ1-epr']}" in issue["detail"]
 
 
 @pytest.mark.parametrize("withdrawn", [False, True], ids=["as it stands", "entered in error"])

@@ -61,6 +61,15 @@ def test_the_configuration_of_the_interface_is_read_as_it_stands(write):
     )
 
 
+def test_the_bounds_of_a_node_and_of_its_callers_are_values_with_units(write):
+    settings = load(
+        write('[server]\ngrace = "1m"\n[lookup]\nmemory = "2GB"\n[limits]\nuser_per_minute = 7\n'),
+        {"BROKER_LIMITS_ORGANISATION_AT_ONCE": "9"},
+    )
+    assert (settings.server.grace, settings.lookup.memory) == (60.0, 2_000_000_000)
+    assert (settings.limits.user_per_minute, settings.limits.organisation_at_once) == (7, 9)
+
+
 def test_what_is_left_out_has_its_default(write):
     file = write('[lookup]\ndeadline = "5s"\n')
     here = file.parent
@@ -97,6 +106,10 @@ def test_a_source_gets_less_than_the_deadline_when_only_the_deadline_is_written(
         ('[lookup]\npractices_if_unknown = "10"\n', 2, "without quotes"),
         ("[lookup]\npractices_if_unknown = -1\n", 2, "from 0 to 1000"),
         ("[lookup]\nconcurrency = true\n", 2, "from 1 to 10000"),
+        ("[lookup]\nmemory = 512\n", 2, 'such as "64kB"'),
+        ('[server]\ngrace = "0s"\n', 2, 'such as "5s"'),
+        ("[limits]\nuser_at_once = 0\n", 2, "from 1 to 20000"),
+        ("[limits]\nper_minute = 5\n", 2, "there is no such setting"),
         ('[identity]\nkind = "pds"\n', 2, "pds is not available in this version"),
         ('[identity]\nkind = "ldap"\n', 2, "write one of none file"),
         ('[identity]\nkind = "file"\n', 1, "identity.directory: missing"),

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from broker.app import issuers
 from broker.auth import Authenticator, Refusals, sign_demo_token
-from broker.journal import Journal
+from broker.journal import Journal, records_of
 from broker.keys import Keys
 from broker.lookup.values import CategoryRow, Entry, Part, Restrictions, Row, Started, Status, Summary
 from broker.objections import ObjectionIndex
@@ -20,6 +20,7 @@ from broker.registry import Registry
 from broker.settings import load
 from broker.store import open_store
 from broker.surfaces import add_surfaces, rooms
+from broker.surfaces.callers import REPEATS, Repeats
 from policies import Policies
 
 NUMBER, BORN = "9990000018", "1948-03-02"
@@ -53,6 +54,21 @@ demo = true
 privacy = "privacy@{code}.example"
 subject_access = "sar@{code}.example"
 """
+TYPES = ("Patient", "AllergyIntolerance")
+RESOURCES = {
+    "Patient": {
+        "resourceType": "Patient",
+        "id": "1",
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": NUMBER}],
+        "birthDate": BORN,
+    },
+    "AllergyIntolerance": {
+        "resourceType": "AllergyIntolerance",
+        "id": "7",
+        "patient": {"reference": "Patient/1"},
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "91936005", "display": "CANARY"}]},
+    },
+}
 
 
 def write_configuration(directory: Path, *, port: int = 9) -> Path:
@@ -120,6 +136,8 @@ class FakeLookup:
 
 class FakeLookups:
     """Begins lookups of the events that a test sets."""
+
+    taking = True
 
     def __init__(self):
         self.events: Callable[[], AsyncIterator] = answered
@@ -213,8 +231,10 @@ async def app(settings, lookups, policies):
         app[rooms.OBJECTIONS] = objections
         app[rooms.AUTHENTICATOR] = authenticator
         app[rooms.REFUSALS] = Refusals()
+        repeats = app[REPEATS] = Repeats(journal)
         app[rooms.LOOKUPS] = lookups
         yield app
+        repeats.close()
     await journal.close()
     await store.dispose()
 
@@ -293,3 +313,94 @@ def make():
         part = PART
 
     return Make
+
+
+@pytest.fixture
+async def source():
+    """A FHIR server with one patient and one allergy."""
+
+    async def metadata(_):
+        listed = [{"type": kind, "interaction": [{"code": "search-type"}, {"code": "read"}]} for kind in TYPES]
+        return _fhir({
+            "resourceType": "CapabilityStatement",
+            "status": "active",
+            "fhirVersion": "4.0.1",
+            "format": ["json"],
+            "rest": [{"mode": "server", "resource": listed}],
+        })
+
+    async def search(request):
+        kind = request.match_info["type"]
+        found = [{"resource": RESOURCES[kind], "search": {"mode": "match"}}] if kind in RESOURCES else []
+        return _fhir({"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": found})
+
+    app = web.Application()
+    app.add_routes([
+        web.get("/fhir/metadata", metadata),
+        web.post("/fhir/{type}/_search", search),
+        web.get("/fhir/{type}", search),
+    ])
+    async with TestServer(app) as server:
+        yield server
+
+
+def _fhir(content):
+    return web.Response(body=json.dumps(content), content_type="application/fhir+json")
+
+
+@pytest.fixture
+def point_at(config):
+    """Points the one live source of the configuration at a port."""
+
+    def point(port):
+        manifest = config.parent / "organisations" / "rj1.toml"
+        manifest.write_text(manifest.read_text().replace("127.0.0.1:9/", f"127.0.0.1:{port}/"))
+        return load(config, {})
+
+    return point
+
+
+class Silent:
+    """A source that takes every request, and answers none."""
+
+    def __init__(self):
+        self.asked, self.left = asyncio.Event(), asyncio.Event()
+        self.open = 0
+
+    async def serve(self, reader, writer):
+        self.open += 1
+        self.asked.set()
+        try:
+            while await reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+        self.open -= 1
+        writer.close()
+        if not self.open:
+            self.left.set()
+
+
+@pytest.fixture
+async def silent():
+    source = Silent()
+    async with await asyncio.start_server(source.serve, "127.0.0.1", 0) as server:
+        source.port = server.sockets[0].getsockname()[1]
+        yield source
+
+
+WHILE = {"lookup.intent", "lookup.plan", "lookup.part"}
+
+
+@pytest.fixture
+def outcomes():
+    """What became of the one lookup in a journal: its outcome, then whether it was sent."""
+
+    def read(settings):
+        lines = [line for file in settings.audit.directory.glob("*.jsonl") for line in file.read_text().splitlines()]
+        ids = {record["lookup_id"] for record in map(json.loads, lines) if "lookup_id" in record}
+        assert len(ids) <= 1
+        records = [record for each in ids for record in records_of(settings.audit.directory, each)]
+        return [record.get("outcome", record["event"]) for record in records if record["event"] not in WHILE]
+
+    return read

@@ -17,67 +17,6 @@ from broker.journal import records_of, verify
 from broker.settings import load
 
 PATIENT = {"nhs_number": "9990000018", "birth_date": "1948-03-02"}
-NHS = "https://fhir.nhs.uk/Id/nhs-number"
-TYPES = ("Patient", "AllergyIntolerance")
-RESOURCES = {
-    "Patient": {
-        "resourceType": "Patient",
-        "id": "1",
-        "identifier": [{"system": NHS, "value": PATIENT["nhs_number"]}],
-        "birthDate": PATIENT["birth_date"],
-    },
-    "AllergyIntolerance": {
-        "resourceType": "AllergyIntolerance",
-        "id": "7",
-        "patient": {"reference": "Patient/1"},
-        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "91936005", "display": "CANARY"}]},
-    },
-}
-
-
-@pytest.fixture
-async def source():
-    """A FHIR server with one patient and one allergy."""
-
-    async def metadata(_):
-        listed = [{"type": kind, "interaction": [{"code": "search-type"}, {"code": "read"}]} for kind in TYPES]
-        return _fhir({
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "fhirVersion": "4.0.1",
-            "format": ["json"],
-            "rest": [{"mode": "server", "resource": listed}],
-        })
-
-    async def search(request):
-        kind = request.match_info["type"]
-        found = [{"resource": RESOURCES[kind], "search": {"mode": "match"}}] if kind in RESOURCES else []
-        return _fhir({"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": found})
-
-    app = web.Application()
-    app.add_routes([
-        web.get("/fhir/metadata", metadata),
-        web.post("/fhir/{type}/_search", search),
-        web.get("/fhir/{type}", search),
-    ])
-    async with TestServer(app) as server:
-        yield server
-
-
-def _fhir(content):
-    return web.Response(body=json.dumps(content), content_type="application/fhir+json")
-
-
-@pytest.fixture
-def point_at(config):
-    """Points the one live source of the configuration at a port."""
-
-    def point(port):
-        manifest = config.parent / "organisations" / "rj1.toml"
-        manifest.write_text(manifest.read_text().replace("127.0.0.1:9/", f"127.0.0.1:{port}/"))
-        return load(config, {})
-
-    return point
 
 
 async def look_up(base, token, **headers):

@@ -179,7 +179,7 @@ async def test_another_content_type_is_an_invalid_request(ask, kind):
     assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid-request")
 
 
-@pytest.mark.parametrize("accept", ["text/event-stream", "text/html", "application/fhir+json", "application/json;q=0"])
+@pytest.mark.parametrize("accept", ["text/plain", "text/html", "application/fhir+json", "application/json;q=0"])
 async def test_a_form_that_there_is_not_is_said_so(ask, lookups, accept):
     response = await ask(headers={"Accept": accept})
     assert (response.status, (await response.json())["error"]["code"]) == (400, "not-supported")
@@ -193,7 +193,9 @@ async def test_a_form_that_there_is_not_is_said_so(ask, lookups, accept):
         ("application/*", "application/json"),
         ("application/json, application/x-ndjson", "application/json"),
         ("application/json;q=0.5, application/x-ndjson", "application/x-ndjson"),
-        ("text/event-stream, application/x-ndjson;q=0.9, */*;q=0.1", "application/x-ndjson"),
+        ("text/event-stream;q=0.8, application/x-ndjson;q=0.9, */*;q=0.1", "application/x-ndjson"),
+        ("text/event-stream", "text/event-stream"),
+        ("text/*", "text/event-stream"),
         ("text/html, */*;q=0.1", "application/json"),
         ("*/*, application/json;q=0", "application/x-ndjson"),
         ("APPLICATION/X-NDJSON", "application/x-ndjson"),

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from broker.errors import JournalUnavailable
+from broker.errors import JournalUnavailable, Overloaded, TooManyRequests
 from broker.surfaces import rooms
+from broker.surfaces.callers import REPEATS, record_outstanding
 
 PATIENT = {"nhs_number": "9990000018", "birth_date": "1948-03-02"}
 
@@ -107,3 +108,46 @@ async def test_a_record_of_a_refusal_names_the_reader_and_never_the_token(ask, s
     assert token.encode() not in written
     assert b"secret-word" not in written
     assert json.dumps(PATIENT["nhs_number"]).encode() not in written
+
+
+async def test_refusals_of_one_who_asks_too_much_are_counted_and_none_is_lost(ask, app, lookups, records, eventually):
+    refuse_all(lookups, TooManyRequests)
+    for _ in range(30):
+        response = await ask()
+        assert response.status == 429
+        assert response.headers["Retry-After"] == "2"
+    await eventually(lambda: sum(record["count"] for record in records("request.refused")) == 30)
+    told = records("request.refused")
+    assert len(told) < 30
+    assert {record["code"] for record in told} == {"too-many-requests"}
+    assert told[0]["count"] == 1
+    assert told[0]["patient"]
+    assert all(record["patient"] is None for record in told if record["count"] > 1), "they may be of several patients"
+
+
+async def test_what_was_only_counted_is_recorded_when_the_broker_stops(ask, app, lookups, records, eventually):
+    refuse_all(lookups, Overloaded)
+    for _ in range(5):
+        assert (await ask()).status == 503
+    await record_outstanding(app[rooms.JOURNAL], app[rooms.REFUSALS], app[REPEATS])
+    await eventually(lambda: sum(record["count"] for record in records("request.refused")) == 5)
+
+
+async def test_each_person_has_a_record_of_their_own(ask, sign, lookups, records):
+    refuse_all(lookups, TooManyRequests)
+    for user in ("a", "b"):
+        assert (await ask(token=sign(user=user))).status == 429
+    assert [record["user"]["subject"] for record in records("request.refused")] == ["a", "b"]
+
+
+async def test_what_is_refused_for_another_reason_has_a_record_each(ask, records):
+    for _ in range(3):
+        assert (await ask({"categories": ["no such"]})).status == 400
+    assert [record["count"] for record in records("request.refused")] == [1, 1, 1]
+
+
+def refuse_all(lookups, error):
+    def begin(*_, **__):
+        raise error(retry_after=1.5)
+
+    lookups.begin = begin

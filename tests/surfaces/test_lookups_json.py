@@ -185,7 +185,7 @@ async def test_a_caller_that_goes_away_before_taking_the_reply_is_not_said_to_ha
 
 
 async def test_a_caller_that_takes_nothing_is_given_up(server, sign, lookups, make, monkeypatch):
-    monkeypatch.setattr("broker.surfaces.lookups._WRITE_SECONDS", 0.2)
+    monkeypatch.setattr("broker.surfaces.delivery._STALL_SECONDS", 0.2)
     large_reply(lookups, make)
     writer = await _post_raw(server, sign())
     await asyncio.sleep(0)

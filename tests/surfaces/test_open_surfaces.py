@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from broker.errors import BrokerError
+from broker.errors import BrokerError, NotBuilt
 from broker.lookup.values import STATEMENT, Status
 from broker.surfaces import rooms
 from broker.surfaces.openapi import document
@@ -24,7 +24,7 @@ async def test_it_is_ready_when_a_lookup_would_be_served(client):
     assert response.status == 200
     assert await response.json() == {
         "status": "ready",
-        "checks": {"journal": True, "objections": True, "organisations": True},
+        "checks": {"lookups": True, "journal": True, "objections": True, "organisations": True},
     }
 
 
@@ -32,7 +32,15 @@ async def test_it_is_not_ready_once_the_journal_takes_nothing(client, app):
     await app[rooms.JOURNAL].close()
     response = await client.get("/health/ready")
     assert response.status == 503
-    assert (await response.json())["checks"] == {"journal": False, "objections": True, "organisations": True}
+    checks = (await response.json())["checks"]
+    assert checks == {"lookups": True, "journal": False, "objections": True, "organisations": True}
+
+
+async def test_it_is_not_ready_once_no_lookup_is_begun(client, lookups):
+    lookups.taking = False
+    response = await client.get("/health/ready")
+    assert response.status == 503
+    assert not (await response.json())["checks"]["lookups"]
 
 
 async def test_about_tells_a_patient_who_takes_part_and_whom_to_ask(client):
@@ -94,7 +102,7 @@ async def test_the_document_names_the_categories_and_statuses_that_there_are(app
 
 @pytest.mark.parametrize("error", [leaf for leaf in leaves(BrokerError) if leaf.__module__ == "broker.errors"])
 def test_every_error_of_a_lookup_stands_under_its_status(error):
-    elsewhere = {"not-found", "method-not-allowed", "conflict", "too-many-requests", "withheld"}
+    elsewhere = {"not-found", "method-not-allowed", "conflict"} | {"withheld", "page-expired", "sources-unavailable"}
     responses = document("http://x")["paths"]["/lookups"]["post"]["responses"]
-    if error.code not in elsewhere:
+    if error.code not in elsewhere and error is not NotBuilt:
         assert error.code in responses[str(error.status)]["description"]

@@ -442,10 +442,10 @@ async def test_at_an_organisation_with_excluded_services_too_many_are_none(trust
 
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_what_cannot_be_judged_in_time_is_not_released(world, give, streaming, monkeypatch):
-    def endless(resources):
+    def endless(resources, *items):
         while "endless" in str([one.content for one in resources]):
             yield
-        return (yield from reading.read(resources))
+        return (yield from reading.read(resources, *items))
 
     monkeypatch.setattr(judge, "read", endless)
     world.add("RJ1", give.whole(give.allergy()))

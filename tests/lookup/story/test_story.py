@@ -533,11 +533,11 @@ async def test_whether_the_bytes_left_is_said_once(trust):
 # Many at once
 
 
-async def test_more_lookups_than_a_node_takes_are_turned_away(world, give):
+async def test_more_lookups_than_a_node_takes_and_may_wait_are_turned_away(world, give):
     world.limits = Limits(concurrency=2, grace=0.01)
     gate = asyncio.Event()
     world.add("RJ1", give.these(gate.wait, give.patient(), give.answered()))
-    running = [world.begin(), world.begin()]
+    running = [world.begin() for _ in range(4)]
     with pytest.raises(Overloaded) as refused:
         world.begin()
     assert refused.value.retry_after

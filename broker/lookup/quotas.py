@@ -1,0 +1,100 @@
+"""How much of this node one person, and one organisation, may have.
+
+Two bounds on each: lookups at once, and lookups a minute. The second is a bucket: it holds a minute's worth, so that
+whoever opens many records after a pause is not held up, and fills again evenly. The defaults are far above what a
+person at work or a whole trust asks; what meets them is a program that has run away. Who is refused takes nothing
+from the bucket: hammering does not make it worse, and not better either.
+
+Only what bounds somebody at present is remembered. A bucket that nobody touched for a minute is full, so it is
+forgotten after that; where there are more persons than are remembered, the bucket longest untouched goes, and the
+organisation's bounds them.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final
+
+from cachetools import TTLCache
+
+from adapters.contract import Requester
+from broker.errors import TooManyRequests
+
+__all__ = ["Quota", "Quotas"]
+
+_MINUTE: Final = 60.0
+_REMEMBERED: Final = 20_000
+_SOON: Final = 1.0
+"""Seconds after which to ask again where there are too many at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What one of a kind may have: lookups a minute, and at once."""
+
+    per_minute: int
+    at_once: int
+
+
+class Quotas:
+    """Every bound on callers, on this node."""
+
+    def __init__(self, *, user: Quota, organisation: Quota, now: Callable[[], float] = time.monotonic) -> None:
+        self._user = _Bounds(user, "person", now)
+        self._organisation = _Bounds(organisation, "organisation", now)
+
+    def enter(self, requester: Requester) -> Callable[[], None]:
+        """One more lookup of this person; what is given back is called once when it has ended.
+
+        Raises:
+            TooManyRequests: of theirs, or of their organisation's.
+        """
+        user, organisation = (requester.issuer, requester.subject), requester.organisation
+        self._user.check(user)
+        self._organisation.check(organisation)
+        self._user.take(user)
+        self._organisation.take(organisation)
+
+        def leave() -> None:
+            self._user.leave(user)
+            self._organisation.leave(organisation)
+
+        return leave
+
+
+class _Bounds:
+    """The bounds on each of one kind."""
+
+    def __init__(self, quota: Quota, whose: str, now: Callable[[], float]) -> None:
+        self._quota = quota
+        self._whose = whose
+        self._now = now
+        self._rate = quota.per_minute / _MINUTE
+        self._buckets: TTLCache[Hashable, tuple[float, float]] = TTLCache(_REMEMBERED, _MINUTE, now)
+        self._running: Counter[Hashable] = Counter()
+
+    def check(self, who: Hashable) -> None:
+        if self._running[who] >= self._quota.at_once:
+            words = (
+                f"More lookups at once than one {self._whose} may make ({self._quota.at_once}): wait for some to end."
+            )
+            raise TooManyRequests(words, retry_after=_SOON)
+        lacking = 1.0 - self._level(who)
+        if lacking > 0:
+            words = f"More lookups than one {self._whose} may make ({self._quota.per_minute} a minute): wait."
+            raise TooManyRequests(words, retry_after=lacking / self._rate)
+
+    def take(self, who: Hashable) -> None:
+        self._buckets[who] = (self._level(who) - 1.0, self._now())
+        self._running[who] += 1
+
+    def leave(self, who: Hashable) -> None:
+        self._running[who] -= 1
+        if self._running[who] <= 0:
+            del self._running[who]
+
+    def _level(self, who: Hashable) -> float:
+        full = float(self._quota.per_minute)
+        level, since = self._buckets.get(who, (full, 0.0))
+        return min(full, level + (self._now() - since) * self._rate)

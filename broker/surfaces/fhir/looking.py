@@ -1,0 +1,110 @@
+"""One lookup, from a token to an answer that has left: what search, read and batch have in common."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from broker.errors import BrokerError, NotAvailable, NothingAnswered
+from broker.lookup.pace import paced
+from broker.surfaces.callers import authenticated, must_be_about, refused
+from broker.surfaces.delivery import Delivery
+from broker.surfaces.errors import FHIR_JSON, LOOKUP_ID, answer
+from broker.surfaces.fhir.answers import Answers
+from broker.surfaces.fhir.asking import Asking, Search, Wanted
+from broker.surfaces.fhir.found import Found, gathered
+from broker.surfaces.fhir.outcome import nothing_found
+from broker.surfaces.requests import preferred
+from broker.surfaces.rooms import LOOKUPS
+
+__all__ = ["answered", "found_by", "heed_headers", "prefers_partial", "send"]
+
+_PARTIAL: Final = "partial-results"
+
+
+async def answered(request: web.Request, understood: Callable[[Asking], Awaitable[Wanted]]) -> web.StreamResponse:
+    """Answer one question with one lookup.
+
+    Args:
+        request: who asks.
+        understood: what they ask; raises where it can't be understood.
+    """
+    caller = await authenticated(request)
+    number: str | None = None
+    try:
+        heed_headers(request)
+        asking = Asking.of(request, caller)
+        wanted = await understood(asking)
+        number = wanted.number
+        query = asking.query([wanted])
+        must_be_about(caller, query)
+        lookup = request.app[LOOKUPS].begin(caller, query, surface="fhir")
+    except BrokerError as error:
+        await refused(request, caller, error, number)
+        raise
+    request[LOOKUP_ID] = lookup.lookup_id
+    with Delivery(request, lookup) as delivery:
+        pieces = await _pieces(delivery, request, asking, wanted)
+        await send(delivery, pieces, partial=isinstance(wanted, Search) and prefers_partial(request))
+    return delivery.response
+
+
+async def _pieces(delivery: Delivery, request: web.Request, asking: Asking, wanted: Wanted) -> list[bytes]:
+    found = await found_by(delivery)
+    try:
+        return await paced(Answers(asking=asking, found=found, partial=prefers_partial(request)).to(wanted))
+    except BrokerError as error:
+        # It has been released: so its error leaves by the same door.
+        shown = answer(error, fhir=True)
+        delivery.response.set_status(shown.status)
+        delivery.response.headers.update(shown.headers)
+        return [shown.body] if isinstance(shown.body, bytes) else []
+
+
+async def found_by(delivery: Delivery) -> Found:
+    """What the lookup gave, once it has ended.
+
+    Raises:
+        BrokerError: it failed; where every source failed, as a search without a match would say it.
+    """
+    try:
+        summary, parts = await delivery.whole()
+    except NothingAnswered as error:
+        raise nothing_found(error.sources) from None
+    return await paced(gathered(summary, parts))
+
+
+async def send(delivery: Delivery, pieces: list[bytes], *, partial: bool) -> None:
+    """Send a whole resource, with the status that the response has.
+
+    Args:
+        delivery: of the lookup that it comes from.
+        pieces: emptied on the way.
+        partial: the client said that it can cope with a partial answer, and was heard.
+    """
+    response = delivery.response
+    response.content_type = FHIR_JSON
+    response.charset = "utf-8"
+    response.content_length = sum(map(len, pieces))
+    if partial and response.status == HTTPStatus.OK:
+        response.headers["Preference-Applied"] = _PARTIAL
+    await delivery.send(pieces, last=True)
+
+
+def heed_headers(request: web.Request) -> None:
+    """Raise where a header asks for what can't be given.
+
+    Raises:
+        NotSupported: JSON will not do.
+        NotAvailable: an override.
+    """
+    preferred(request.headers.getall(hdrs.ACCEPT, []), (FHIR_JSON, "application/json"))
+    if "Override-Id" in request.headers:
+        raise NotAvailable("An override is not available in this version.")
+
+
+def prefers_partial(request: web.Request) -> bool:
+    """Whether the client says that it can cope with a partial answer (RFC 7240)."""
+    said = [one for line in request.headers.getall("Prefer", []) for one in line.split(",")]
+    return any(one.partition(";")[0].partition("=")[0].strip().lower() == _PARTIAL for one in said)

@@ -1,0 +1,61 @@
+"""What is written of `/fhir`, for programs and for people, is what it does."""
+
+import pytest
+
+from broker.errors import BrokerError
+from broker.surfaces.openapi import document
+from policies import Policies
+
+
+def leaves(kind):
+    return [leaf for each in kind.__subclasses__() for leaf in (leaves(each) or [each])]
+
+
+NATIVE = {"unknown-category", "unknown-organisation", "timeout-too-long", "invalid-birth-date"}
+"""What only the body of `POST /lookups` can get wrong."""
+
+
+@pytest.mark.parametrize("error", [leaf for leaf in leaves(BrokerError) if leaf.__module__ == "broker.errors"])
+def test_every_error_stands_under_its_status(error):
+    written = document("http://x")
+    assert (
+        error.code in NATIVE or error.code in written["components"]["responses"][f"Fhir{error.status}"]["description"]
+    )
+    responses = written["paths"]["/fhir/{type}"]["get"]["responses"]
+    assert str(error.status) in {*responses, "405", "501"}
+
+
+async def test_the_statement_names_every_type_and_how_to_search_it(world, plugin):
+    answer = await plugin.ask("metadata", headers={"Authorization": ""})
+    assert answer.status == 200
+    statement = answer.json
+    assert (statement["resourceType"], statement["fhirVersion"], statement["kind"]) == (
+        "CapabilityStatement",
+        "4.0.1",
+        "instance",
+    )
+    assert statement["implementation"]["url"] == plugin.base
+    (rest,) = statement["rest"]
+    assert [one["code"] for one in rest["interaction"]] == ["batch"]
+    assert rest["security"]["cors"] is False
+    tables = Policies.load(None).tables
+    types = {one for name in tables.categories for one in tables.types_of(name)}
+    by_type = {one["type"]: one for one in rest["resource"]}
+    assert by_type.keys() == types | tables.supporting
+    for name in types:
+        assert [one["code"] for one in by_type[name]["interaction"]] == ["read", "search-type"]
+        parameters = [one["name"] for one in by_type[name]["searchParam"]]
+        assert parameters == ["patient", "identifier" if name == "Patient" else "patient.identifier"]
+    for name in tables.supporting:
+        assert [one["code"] for one in by_type[name]["interaction"]] == ["read"]
+    assert world.nobody_was_asked()
+
+
+async def test_each_type_that_it_names_can_be_searched_so(plugin):
+    statement = (await plugin.ask("metadata")).json
+    patient = await plugin.patient_id()
+    for one in statement["rest"][0]["resource"]:
+        if "searchParam" in one:
+            answer = await plugin.ask(one["type"], params={"patient": patient})
+            assert answer.status == 200, one["type"]
+            assert answer.json["total"] == len(answer.entries())
