@@ -39,7 +39,7 @@ class _Collector:
         self.size = 0
         self.working = False
         self.quiet = 0
-        self._new = self._all = monotonic()
+        self._new = self._all = self._counted = monotonic()
 
     def collect(self) -> None:
         """Collect, if it is time and the moment is good."""
@@ -49,8 +49,12 @@ class _Collector:
         if not self.working or waited < _EVERY or self.size > _LITTLE * allowed:
             return
         # How many are new is known well enough as long as they are few; to count them exactly takes a moment.
-        if gc.get_count()[0] > _FEW and len(gc.get_objects(0)) > _FEW * allowed:
-            return
+        if gc.get_count()[0] > _FEW:
+            if now - self._counted < _EVERY:
+                return
+            self._counted = now
+            if len(gc.get_objects(0)) > _FEW * allowed:
+                return
         all_of_them = now - self._all > (_ALL if self.quiet >= _QUIET else _AT_LAST)
         gc.collect(2 if all_of_them else 0)
         self._new = monotonic()

@@ -87,7 +87,7 @@ class Queries:
             includes: the server's `searchInclude`: the Medication of a prescription is taken along where that can be.
         """
         medication = f"{resource_type}:medication"
-        # With its type: by the bare id, which FHIR allows too, some servers (Medplum's) find nothing, and say `total` 0.
+        # With its type: by the bare id, which FHIR allows too, some servers (Medplum's) find nothing, with `total` 0.
         reference = f"Patient/{local_id}"
         return self._for(resource_type, parameter, reference, medication=medication in includes)
 
