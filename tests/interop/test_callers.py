@@ -31,7 +31,7 @@ class Chart:
 
     Attributes:
         patient: the id of the Patient.
-        ids: type to the ids of all matches.
+        ids: type to the ids of all matches, contradictions that the broker found among them.
         others: ids of what accompanies them.
         types: those of matches, then one of which there is nothing.
         few: some of them, where each is asked many times.
@@ -43,7 +43,10 @@ class Chart:
         self.others = set()
         for entry in reply.body["bundle"]["entry"]:
             kind, key = entry["resource"]["resourceType"], entry["resource"]["id"]
-            (self.ids[kind] if entry["search"]["mode"] == "match" else self.others).add(key)
+            match = entry["search"]["mode"] == "match"
+            (self.ids[kind] if match else self.others).add(key)
+            if kind == "DetectedIssue":  # beside what it is about, and searched by itself
+                self.ids[kind].add(key)
         del self.ids["Patient"]
         assert self.ids.keys() <= searched
         self.types = [*self.ids, min(searched - self.ids.keys())]
