@@ -8,8 +8,8 @@ leaks by them.
 from collections.abc import Mapping
 from typing import Any
 
-from broker.lookup.hiding import Hiding
-from broker.lookup.release import encode
+from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.release import encode
 from broker.lookup.values import Entry
 
 __all__ = ["from_own_organisation", "one_patient"]

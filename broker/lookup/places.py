@@ -6,7 +6,7 @@ The numbers follow no order that anybody could look up: they are fixed for one p
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from broker.lookup.hiding import Hiding
+from broker.lookup.judging.hiding import Hiding
 from broker.lookup.rows import RUNS_EXCLUDED, in_order
 from broker.lookup.values import Row
 

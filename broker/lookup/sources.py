@@ -9,8 +9,8 @@ from adapters.findings import Finding
 from broker.collector import decoded
 from broker.lookup.breaker import Breakers, Paused
 from broker.lookup.fanout import Answer, ask, read
-from broker.lookup.hiding import Hiding
-from broker.lookup.judge import Judge, Judged, failed_row
+from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.judge import Judge, Judged, failed_row
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask
 from broker.lookup.turns import Turns

@@ -20,10 +20,10 @@ from broker.journal import LookupRecord
 from broker.lookup.admission import size_of
 from broker.lookup.begun import Lookup, Rooms
 from broker.lookup.fanout import Answer
-from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
-from broker.lookup.judge import Judge, Judged
-from broker.lookup.merge import merge
+from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.judge import Judge, Judged
+from broker.lookup.merging.merge import merge
 from broker.lookup.pace import paced
 from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places

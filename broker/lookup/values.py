@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ __all__ = [
     "Started",
     "Status",
     "Summary",
+    "order_of",
 ]
 
 STATEMENT = "Some kinds of information are never shared here. Ask the patient."
@@ -137,6 +139,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     id: str
     content: bytes
     mode: str = "match"
+
+
+order_of = attrgetter("order")
+"""Of an entry: what it is sorted by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from broker.errors import BrokerError, Unavailable
-from broker.lookup.ordering import ordered
-from broker.lookup.values import Entry, Event, Failed, Part, Row, Started, Summary
+from broker.lookup.sorting import in_order
+from broker.lookup.values import Entry, Event, Failed, Part, Row, Started, Summary, order_of
 
 __all__ = ["EVENT_STREAM", "NDJSON", "Form", "Pieces", "chunks", "error_body", "json_reply", "with_rows"]
 
@@ -135,7 +135,7 @@ def _bundle(entries: Iterable[Entry], base: str, total: int | None) -> Pieces:
     counted = "" if total is None else f'"total":{total},'
     pieces = [f'{{"resourceType":"Bundle","type":"searchset",{counted}"entry":['.encode()]
     comma = ""
-    for entry in (yield from ordered(entries)):
+    for entry in (yield from in_order(entries, order_of)):
         pieces += (
             f'{comma}{{"fullUrl":"{base}/{entry.type}/{entry.id}","resource":'.encode(),
             entry.content,

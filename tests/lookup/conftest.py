@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from adapters.contract import Arrival, Identity, Resource
-from broker.lookup.guard import guard
-from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
-from broker.lookup.reading import read
-from broker.lookup.release import Origin, release
-from broker.lookup.screen import Kept
+from broker.lookup.judging.guard import guard
+from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.reading import read
+from broker.lookup.judging.release import Origin, release
+from broker.lookup.judging.screen import Kept
 
 NUMBER = "9990000018"
 SUPERSEDED = "9990000034"

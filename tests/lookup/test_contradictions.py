@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from broker.lookup.contradictions import KINDS
 from broker.lookup.facts import fact_of
 from broker.lookup.ids import Ids
-from broker.lookup.merge import merge
+from broker.lookup.merging.contradictions import KINDS
+from broker.lookup.merging.merge import merge
 
 SNOMED = "http://snomed.info/sct"
 IPS = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Arrival, Identity, Resource
-from broker.lookup.compartment import PARTICIPANTS, SUBJECT
-from broker.lookup.guard import guard
-from broker.lookup.whose import NoBirthDate, WrongPatient
+from broker.lookup.judging.compartment import PARTICIPANTS, SUBJECT
+from broker.lookup.judging.guard import guard
+from broker.lookup.judging.whose import NoBirthDate, WrongPatient
 from policies import Policies
 
 STRANGER = "9990000026"
@@ -703,7 +703,7 @@ _names = [
     st.sampled_from(["nothing", "home", "places"]),
 )
 def test_no_shape_of_a_resource_brings_more_down_than_its_source(passage, type_, more, hiding):
-    from broker.lookup.hiding import Hiding
+    from broker.lookup.judging.hiding import Hiding
 
     subject = {SUBJECT[type_]: OURS} if type_ in SUBJECT else {"participant": [{"actor": OURS}]}
     for resource in ({"resourceType": type_, "id": "1", **more}, {"resourceType": type_, "id": "1", **more, **subject}):

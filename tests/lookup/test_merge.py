@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.lookup.facts import fact_of
 from broker.lookup.ids import Ids
-from broker.lookup.merge import merge
+from broker.lookup.merging.merge import merge
 
 SNOMED = "http://snomed.info/sct"
 IDS = Ids(b"k" * 32, "9990000018")

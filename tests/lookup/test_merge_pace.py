@@ -8,7 +8,7 @@ import pytest
 
 from broker.lookup.facts import Fact
 from broker.lookup.ids import Ids
-from broker.lookup.merge import merge
+from broker.lookup.merging.merge import merge
 from broker.lookup.sorting import in_order
 
 SNOMED = "http://snomed.info/sct"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Resource
-from broker.lookup.reading import read
-from broker.lookup.release import encode
+from broker.lookup.judging.reading import read
+from broker.lookup.judging.release import encode
 
 
 def _nested(depth):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Home, Ids
+from broker.lookup.judging.hiding import Hiding
 
 OURS = {"reference": "Patient/ours"}
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from adapters.contract import Arrival, Resource
-from broker.lookup.targets import Targets
-from broker.lookup.whose import WrongPatient
+from broker.lookup.judging.targets import Targets
+from broker.lookup.judging.whose import WrongPatient
 
 BASES = ("https://epr.example/fhir", "https://Proxy.example/r4/")
 OURS = {"reference": "Patient/ours"}

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from adapters.contract import Resource
-from broker.lookup.reading import read
+from broker.lookup.judging.reading import read
 
 OBSERVATION = '{"resourceType":"Observation","id":"1","status":"final",%s}'
 

@@ -22,7 +22,7 @@ from policies.tables import Tables
 __all__ = ["Asking", "Read", "Search", "Wanted", "base_of"]
 
 _BROKERS_OWN: Final = frozenset({"linkage", "detected-issue"})
-"""What stands for a source in the ids of what the broker made of several resources (`broker.lookup.merge`)."""
+"""What stands for a source in the ids of what the broker made of several resources (`broker.lookup.merging.merge`)."""
 _NOT_BY_ITSELF: Final = (
     "What the broker says of several resources stands only in the answer that they are in: search for them again."
 )

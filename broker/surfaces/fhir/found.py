@@ -11,7 +11,7 @@ from msgspec import structs
 
 from broker.lookup.facts import RECORDED
 from broker.lookup.rows import FAILED, of_type, worst
-from broker.lookup.values import Entry, Part, Row, Status, Summary
+from broker.lookup.values import Entry, Part, Row, Status, Summary, order_of
 from broker.surfaces.fhir.outcome import Shown, is_open
 
 __all__ = ["Found", "gathered", "made_of"]
@@ -43,7 +43,7 @@ def gathered(summary: Summary, parts: Iterable[Part]) -> Generator[None, None, "
     matches[_OF_SEVERAL] += (structs.replace(one, mode="match") for one in spanning if one.type == _OF_SEVERAL)
     for entries in matches.values():
         yield
-        entries.sort(key=_order)
+        entries.sort(key=order_of)
     return Found(summary, matches, supporting, spanning)
 
 
@@ -124,7 +124,7 @@ class Found:
                 if name in self._supporting and name not in found:
                     found[name] = self._supporting[name]
                     reached.append(found[name])
-        return sorted(found.values(), key=_order)
+        return sorted(found.values(), key=order_of)
 
 
 def _known(row: Row, type_: str) -> Status:
@@ -138,7 +138,3 @@ def _referred_to(entry: Entry) -> set[str]:
 
 def _name(entry: Entry) -> str:
     return f"{entry.type}/{entry.id}"
-
-
-def _order(entry: Entry) -> tuple[Any, ...]:
-    return entry.order

@@ -9,8 +9,8 @@ import pytest
 from adapters.contract import Arrival, Identity, Resource, Source
 from adapters.findings import Finding
 from broker.lookup.fanout import Answer
-from broker.lookup.hiding import Hiding
-from broker.lookup.judge import Judge
+from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.judge import Judge
 from broker.lookup.plan import Ask
 from broker.lookup.values import CategoryRow, Row, Status
 from broker.registry import Organisation, RegisteredSource

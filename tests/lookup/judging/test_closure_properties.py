@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from adapters.contract import Resource
 from broker.lookup.ids import Ids
-from broker.lookup.merge import merge
-from broker.lookup.release import encode
+from broker.lookup.judging.release import encode
+from broker.lookup.merging.merge import merge
 from policies.values import Edge
 
 SNOMED = "http://snomed.info/sct"

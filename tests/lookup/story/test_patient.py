@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.lookup.hiding import Hiding
+from broker.lookup.judging.hiding import Hiding
 from broker.lookup.patient import from_own_organisation, one_patient
 
 NAMES = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.lookup.hiding import Hiding
+from broker.lookup.judging.hiding import Hiding
 from broker.lookup.places import Places
 from broker.lookup.values import Row, Status, Summary
 

@@ -9,7 +9,8 @@ from adapters import errors
 from adapters.findings import Finding
 from broker.errors import SourcesFailed, SourcesTimedOut
 from broker.lookup import breaker as breakers
-from broker.lookup import judge, reading, sources
+from broker.lookup import sources
+from broker.lookup.judging import judge, reading
 
 LEAVES = {
     errors.SourceFailed: "failed",

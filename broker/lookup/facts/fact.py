@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from broker.lookup.concepts import (
+from broker.lookup.facts.concepts import (
     NO_CODES,
     SNOMED,
     codes_of,
@@ -16,8 +16,8 @@ from broker.lookup.concepts import (
     names_of,
     status_codes,
 )
-from broker.lookup.medicines import Medications, course_of, qualifiers_of, referred, standing_of
-from broker.lookup.negatives import UNNAMING, none_known, says_nothing
+from broker.lookup.facts.medicines import Medications, course_of, qualifiers_of, referred, standing_of
+from broker.lookup.facts.negatives import UNNAMING, none_known, says_nothing
 from policies.values import Coding
 
 __all__ = ["RECORDED", "Fact", "fact_of"]

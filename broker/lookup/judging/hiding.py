@@ -5,11 +5,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from broker.lookup.closure import objects_of
-from broker.lookup.compartment import SUBJECT
-from broker.lookup.pruning import prune
-from broker.lookup.reading import Item
-from broker.lookup.targets import Target, Targets
+from broker.lookup.judging.closure import objects_of
+from broker.lookup.judging.compartment import SUBJECT
+from broker.lookup.judging.pruning import prune
+from broker.lookup.judging.reading import Item
+from broker.lookup.judging.targets import Target, Targets
 
 __all__ = ["Hider", "Hiding", "homes"]
 

@@ -11,8 +11,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
-from broker.lookup.concepts import normal
 from broker.lookup.facts import Fact
+from broker.lookup.facts.concepts import normal
 from broker.lookup.sorting import in_order, pieces
 from policies.values import Coding
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from broker.lookup.facts import Fact
-from broker.lookup.links import Same
-from broker.lookup.negatives import NONE_KNOWN
+from broker.lookup.facts.negatives import NONE_KNOWN
+from broker.lookup.merging.links import Same
 from broker.lookup.sorting import in_order, pieces
 
 __all__ = ["KINDS", "Contradiction", "Kind", "against_none_known", "between_sources"]

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from broker.lookup.guard import PAUSE, Guarded
-from broker.lookup.pruning import prune
-from broker.lookup.reading import Item
-from broker.lookup.targets import Target
+from broker.lookup.judging.guard import PAUSE, Guarded
+from broker.lookup.judging.pruning import prune
+from broker.lookup.judging.reading import Item
+from broker.lookup.judging.targets import Target
 from policies.tables import Tables
 from policies.values import Coding, Edge
 

@@ -11,11 +11,11 @@ whose definition asks for a person's review before it is used as a match.
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
-from broker.lookup.contradictions import Contradiction, against_none_known, between_sources
 from broker.lookup.facts import Fact
 from broker.lookup.ids import Ids
-from broker.lookup.links import Same, same
-from broker.lookup.release import encode
+from broker.lookup.judging.release import encode
+from broker.lookup.merging.contradictions import Contradiction, against_none_known, between_sources
+from broker.lookup.merging.links import Same, same
 from broker.lookup.sorting import in_order, pieces
 from broker.lookup.values import Entry
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from adapters.contract import Arrival
-from broker.lookup.reading import Item
+from broker.lookup.judging.reading import Item
 
 __all__ = ["Target", "Targets"]
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import msgspec
 
-from broker.lookup.compartment import SUBJECT
 from broker.lookup.facts import RECORDED, Fact, fact_of
-from broker.lookup.hiding import Hider, Hiding, homes
 from broker.lookup.ids import Ids
-from broker.lookup.ordering import ordered
-from broker.lookup.pruning import prune
-from broker.lookup.reading import NHS_NUMBER_SYSTEMS, PAUSE, Item
-from broker.lookup.screen import Kept
-from broker.lookup.targets import Target, Targets
-from broker.lookup.values import Entry
+from broker.lookup.judging.compartment import SUBJECT
+from broker.lookup.judging.hiding import Hider, Hiding, homes
+from broker.lookup.judging.pruning import prune
+from broker.lookup.judging.reading import NHS_NUMBER_SYSTEMS, PAUSE, Item
+from broker.lookup.judging.screen import Kept
+from broker.lookup.judging.targets import Target, Targets
+from broker.lookup.sorting import in_order
+from broker.lookup.values import Entry, order_of
 
 __all__ = ["ODS_SYSTEM", "Origin", "encode", "release"]
 
@@ -151,7 +151,7 @@ def release(
             )
         )
         item.data = {}
-    return (yield from ordered(entries)), facts
+    return (yield from in_order(entries, order_of)), facts
 
 
 def _hide(kept: Sequence[Kept], hider: Hider, at_home: set[Target]) -> Generator[None, None, list[Kept]]:

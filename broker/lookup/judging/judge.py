@@ -11,17 +11,17 @@ from typing import Any
 from adapters.contract import Identity, Resource
 from broker.lookup.facts import Fact
 from broker.lookup.fanout import Answer
-from broker.lookup.guard import PAUSE, Guarded, guard
-from broker.lookup.hiding import Hiding
 from broker.lookup.ids import Ids
+from broker.lookup.judging.guard import PAUSE, Guarded, guard
+from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.reading import Item, let_go, read
+from broker.lookup.judging.release import Origin, release
+from broker.lookup.judging.screen import Scope, Screened, screen
+from broker.lookup.judging.whose import NoBirthDate, WrongPatient
 from broker.lookup.pace import paced
 from broker.lookup.plan import Ask
-from broker.lookup.reading import Item, let_go, read
-from broker.lookup.release import Origin, release
 from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
-from broker.lookup.screen import Scope, Screened, screen
 from broker.lookup.values import CategoryRow, Entry, Row, Status
-from broker.lookup.whose import NoBirthDate, WrongPatient
 from policies import Policies
 from policies.values import Reader, Reason, Sight
 

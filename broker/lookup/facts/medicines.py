@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from broker.lookup.concepts import day_of, first, key_of, status_codes
+from broker.lookup.facts.concepts import day_of, first, key_of, status_codes
 
 __all__ = ["Medications", "course_of", "qualifiers_of", "referred", "standing_of"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.contract import Identity
-from broker.lookup.reading import NHS_NUMBER_SYSTEMS
+from broker.lookup.judging.reading import NHS_NUMBER_SYSTEMS
 
 __all__ = ["NoBirthDate", "WrongPatient", "contained_is_theirs", "digits_of", "is_theirs", "numbers_of"]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.contract import Arrival, Identity
-from broker.lookup.compartment import ABOUT, PARTICIPANTS, SUBJECT, UNOWNED
-from broker.lookup.pruning import prune
-from broker.lookup.reading import NHS_NUMBER_SYSTEMS, Item
-from broker.lookup.targets import Target, Targets
-from broker.lookup.whose import NoBirthDate, WrongPatient, contained_is_theirs, digits_of, is_theirs, numbers_of
+from broker.lookup.judging.compartment import ABOUT, PARTICIPANTS, SUBJECT, UNOWNED
+from broker.lookup.judging.pruning import prune
+from broker.lookup.judging.reading import NHS_NUMBER_SYSTEMS, Item
+from broker.lookup.judging.targets import Target, Targets
+from broker.lookup.judging.whose import NoBirthDate, WrongPatient, contained_is_theirs, digits_of, is_theirs, numbers_of
 
 __all__ = ["PAUSE", "Guarded", "guard"]
 

@@ -8,7 +8,7 @@ system of its own. Where a source has no such code, its whole words are taken.
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from broker.lookup.concepts import SNOMED, normal
+from broker.lookup.facts.concepts import SNOMED, normal
 from policies.values import Coding
 
 __all__ = ["NONE_KNOWN", "UNNAMING", "none_known", "says_nothing"]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from typing import Any
 
-from broker.lookup.closure import Closure, key_of, objects_of
-from broker.lookup.guard import PAUSE, Guarded
-from broker.lookup.reading import Item
-from broker.lookup.targets import Target
+from broker.lookup.judging.closure import Closure, key_of, objects_of
+from broker.lookup.judging.guard import PAUSE, Guarded
+from broker.lookup.judging.reading import Item
+from broker.lookup.judging.targets import Target
 from policies.tables import Tables
 from policies.values import Coding, Sight
 

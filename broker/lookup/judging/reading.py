@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from adapters.contract import Arrival, Resource
-from broker.lookup.weight import LIGHT, is_too_much, type_of_long
+from broker.lookup.judging.weight import LIGHT, is_too_much, type_of_long
 from policies.codings import is_usual, usual
 from policies.values import Coding
 
