@@ -14,7 +14,7 @@ import msgspec
 
 from broker.lookup.judging.guard import PAUSE, Guarded
 from broker.lookup.judging.pruning import prune
-from broker.lookup.judging.reading import Item
+from broker.lookup.judging.reading import Item, is_one_of
 from broker.lookup.judging.targets import Target
 from policies.tables import Tables
 from policies.values import Coding, Edge
@@ -144,7 +144,7 @@ class Closure:
         containers = self._tables.containers.get(item.type, frozenset())
         keep = self._tables.severed.get(item.type)
         target = (item.type, item.id)
-        for element, _ in item.spots_of(self._excluded):
+        for element in item.elements_with(self._excluded):
             if element in containers:
                 self._loses_entries = True
             elif keep is not None and (element not in keep or element == "meta"):
@@ -247,7 +247,7 @@ class Closure:
         meta = item.data.get("meta")
         labels = meta.get("security") if isinstance(meta, dict) else None
         if isinstance(labels, list):
-            labels[:] = [one for one in labels if not (isinstance(one, dict) and key_of(one, "code") in self._excluded)]
+            labels[:] = [one for one in labels if not (isinstance(one, dict) and is_one_of(one, self._excluded))]
         for node in list(objects_of(item.data)):
             for element in [name for name in node if name.lstrip("_") in _WORDS]:
                 del node[element]
@@ -270,7 +270,7 @@ class Closure:
             return False
         node = self._leads_to(part)
         refers = node in self.out or node in self._named_out
-        found = refers or ("code" in part and key_of(part, "code") in self._excluded)
+        found = refers or is_one_of(part, self._excluded)
         for element, value in part.items():
             if not isinstance(value, (dict, list)):
                 continue

@@ -16,7 +16,7 @@ from broker.lookup.judging.weight import LIGHT, is_too_much, type_of_long
 from policies.codings import is_usual, usual
 from policies.values import Coding
 
-__all__ = ["NHS_NUMBER_SYSTEMS", "PAUSE", "Item", "Reference", "let_go", "read"]
+__all__ = ["NHS_NUMBER_SYSTEMS", "PAUSE", "Item", "Reference", "is_one_of", "let_go", "read"]
 
 NHS_NUMBER_SYSTEMS = frozenset({
     "https://fhir.nhs.uk/Id/nhs-number",
@@ -79,18 +79,9 @@ class Item:
         labels = meta.get("security", ()) if isinstance(meta, dict) else ()
         return [coding for one in labels for coding in usual(one.get("system"), one.get("code"))]
 
-    def spots_of(self, codings: AbstractSet[Coding]) -> list[tuple[str, int]]:
-        """Where any of these codings stands: the top-level element, and the position in its list (-1 where none).
-
-        One in another spelling is not found again entry by entry: it counts as the resource's own, like its id.
-        """
-        own = [("id", -1)] if any(_has_respelled(value, codings) for value in self.data.values()) else []
-        return own + [
-            (element, index)
-            for element, value in self.data.items()
-            for index, part in (enumerate(value) if isinstance(value, list) else ((-1, value),))
-            if _has_any(part, codings)
-        ]
+    def elements_with(self, codings: AbstractSet[Coding]) -> list[str]:
+        """The top-level elements in which any of these codings stands, however it is spelled there."""
+        return [element for element, value in self.data.items() if _has_any(value, codings)]
 
     def _collect(self) -> None:
         data = self.data
@@ -262,26 +253,17 @@ def let_go(items: list[Item]) -> Generator[None, None, None]:
         yield
 
 
+def is_one_of(node: dict[str, Any], codings: AbstractSet[Coding]) -> bool:
+    """Whether an object is one of these codings, however it is spelled."""
+    return "code" in node and any(coding in codings for coding in usual(node.get("system"), node["code"]))
+
+
 def _has_any(node: Any, codings: AbstractSet[Coding]) -> bool:
     if isinstance(node, list):
         return any(_has_any(one, codings) for one in node)
     if not isinstance(node, dict):
         return False
-    # `code` may be a concept: as words, which no coding is, it can be looked up all the same.
-    coding = (str(node.get("system")), str(node.get("code")))
-    return coding in codings or any(_has_any(one, codings) for one in node.values())
-
-
-def _has_respelled(node: Any, codings: AbstractSet[Coding]) -> bool:
-    """Whether one of these codings stands in it, but not as it is written there."""
-    if isinstance(node, list):
-        return any(_has_respelled(one, codings) for one in node)
-    if not isinstance(node, dict):
-        return False
-    written = (node.get("system"), node.get("code"))
-    return any(coding in codings and coding != written for coding in usual(*written)) or any(
-        _has_respelled(one, codings) for one in node.values()
-    )
+    return is_one_of(node, codings) or any(_has_any(one, codings) for one in node.values())
 
 
 def _is_deep(root: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ OWNER = {"AllergyIntolerance": "patient", "EpisodeOfCare": "patient", "Immunizat
 GUM = {"coding": [{"system": FUNCTION, "code": "360", "display": "Clinic of secrets"}]}
 CARDIOLOGY = {"coding": [{"system": FUNCTION, "code": "320", "display": "Cardiology"}]}
 CHLAMYDIA = {"coding": [{"system": SNOMED, "code": "240589008"}], "text": "secret infection"}
+RESPELLED = {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.96", "code": " 240589008 "}], "text": "secret infection"}
 ASTHMA = {"coding": [{"system": SNOMED, "code": "195967001", "display": "Asthma"}]}
 DEPRESSION = {"coding": [{"system": SNOMED, "code": "35489007"}]}
 
@@ -156,6 +157,7 @@ async def test_the_broken_pieces_of_a_malformed_allergy_are_severed_too(judging)
         ),
         (visit("c", reasonReference=[ref("Condition/bad"), ref("Condition/good")]), {"reasonReference": ["good"]}),
         (visit("c", reasonCode=[CHLAMYDIA, ASTHMA]), {"reasonCode": [ASTHMA]}),
+        (visit("c", reasonCode=[RESPELLED, ASTHMA]), {"reasonCode": [ASTHMA]}),
         (visit("c", reasonReference=[ref("Condition/bad")]), {}),
         (
             make(
