@@ -43,6 +43,7 @@ from adapters.errors import (
     SourceUnreachable,
 )
 from adapters.links import is_target
+from adapters.room import Room, Share
 
 __all__ = ["Answer", "Channel", "Exchange", "Transport"]
 
@@ -105,10 +106,12 @@ class Transport(AbstractAsyncContextManager["Transport"]):
 
     Args:
         connections: requests at once, over all sources.
+        in_flight: bytes of large answers that may be in memory, over all sources: beyond it they are read one by one.
     """
 
-    def __init__(self, *, connections: int = 512) -> None:
+    def __init__(self, *, connections: int = 512, in_flight: int = 512_000_000) -> None:
         self._slots = asyncio.Semaphore(connections)
+        self._room = Room(in_flight)
         self._lanes: dict[str, Lane] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -149,6 +152,11 @@ class Transport(AbstractAsyncContextManager["Transport"]):
     def slots(self) -> asyncio.Semaphore:
         """Requests that may still start, over all sources."""
         return self._slots
+
+    @property
+    def room(self) -> Room:
+        """Bytes of answers, over all sources."""
+        return self._room
 
 
 class Channel:
@@ -295,12 +303,14 @@ class Exchange:
             raise SourceTruncated(self._too_much())
         chunks = []
         content = response.content
-        while chunk := await content.readany():
-            self._bytes -= len(chunk)
-            if self._bytes < 0:
-                raise SourceTruncated(self._too_much())
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        with Share(self._transport.room) as share:
+            while chunk := await content.readany():
+                self._bytes -= len(chunk)
+                if self._bytes < 0:
+                    raise SourceTruncated(self._too_much())
+                chunks.append(chunk)
+                await share.grow(len(chunk))
+            return share.body(chunks)
 
     def _too_much(self) -> str:
         return f"more than {self._channel.source.limits.bytes:,} bytes"

@@ -144,7 +144,8 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         store = await open_store(settings.store.url)
         house.push_async_callback(store.dispose)
         objections = await house.enter_async_context(ObjectionIndex(store, keys, max_age=settings.objections.max_age))
-        transport = await house.enter_async_context(Transport(connections=_connections(settings)))
+        pool = Transport(connections=_connections(settings), in_flight=settings.lookup.memory)
+        transport = await house.enter_async_context(pool)
         lookups = LookupService(
             registry=registry,
             policies=policies,

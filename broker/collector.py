@@ -28,6 +28,8 @@ _LITTLE: Final = 50_000
 """Bytes of JSON, decoded: to look through what they became takes a millisecond at most."""
 _FEW: Final = 8_000
 """New objects: to look through them takes two milliseconds."""
+_COUNTED: Final = 10
+"""Times as many at most are counted exactly, which takes two milliseconds as well."""
 _PATIENCE: Final = 0.02
 """How much more may be there for each second of waiting, as a share: what has to be done is done at last."""
 
@@ -49,8 +51,9 @@ class _Collector:
         if not self.working or waited < _EVERY or self.size > _LITTLE * allowed:
             return
         # How many are new is known well enough as long as they are few; to count them exactly takes a moment.
-        if gc.get_count()[0] > _FEW:
-            if now - self._counted < _EVERY:
+        new = gc.get_count()[0]
+        if new > _FEW:
+            if new > _FEW * _COUNTED * allowed or now - self._counted < _EVERY:
                 return
             self._counted = now
             if len(gc.get_objects(0)) > _FEW * allowed:

@@ -72,6 +72,7 @@ class BrokerError(Exception):
         code: stable, for programs.
         status: the HTTP status that it becomes.
         message: for people: what to do.
+        private: the message is for the operator; the caller gets the default.
         sources: rows, where there are any, in the form of the reply.
         retry_after: seconds, where another try may help.
     """
@@ -79,6 +80,7 @@ class BrokerError(Exception):
     code: ClassVar[str] = "failed"
     status: ClassVar[int] = 500
     default: ClassVar[str] = "The broker could not do this. Tell its operator."
+    private: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -158,11 +160,19 @@ class NotAvailable(RequestError):
 
 
 class NotAuthenticated(BrokerError):
-    """Every fault of a token or an issuer, in one message that helps no attacker."""
+    """Every fault of a token or an issuer, in one message that helps no attacker.
+
+    Attributes:
+        reason: which it was, for the operator: of the closed set in the journal's `FORMAT.md`, never for the caller.
+    """
 
     code = "not-authenticated"
     status = 401
     default = "A valid token of a registered issuer is needed."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
 
 
 class Forbidden(BrokerError):
@@ -318,6 +328,7 @@ class Unavailable(BrokerError):
     """The broker itself can't serve now."""
 
     status = 503
+    private = True
 
 
 class JournalUnavailable(Unavailable):
@@ -335,9 +346,10 @@ class RegisterUnavailable(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """More lookups at once than this node takes."""
+    """More lookups at once than this node takes, or it is being stopped."""
 
     code = "overloaded"
+    private = False
     default = "This node has as many lookups as it takes: try again."
 
 

@@ -77,3 +77,17 @@ async def test_nothing_is_collected_here_unless_it_is_asked_to(quick):
     with decoded(60_000):
         pass
     assert gc.isenabled()
+
+
+async def test_very_many_new_objects_are_not_even_counted(quick, monkeypatch):
+    monkeypatch.setattr(collector, "_FEW", 100)
+    looks = []
+    monkeypatch.setattr(gc, "get_objects", lambda generation: looks.append(generation) or [])
+    async with collecting():
+        many = [[n] for n in range(50_000)]
+        Loop()
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert not looks
+        many.clear()
+        await freed()

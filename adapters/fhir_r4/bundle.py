@@ -9,7 +9,6 @@ must be whole. A guess that was wrong is not a list, and costs another one.
 import json
 import re
 from collections.abc import Generator, Iterator
-from decimal import Decimal
 from itertools import islice
 from typing import Final
 
@@ -17,7 +16,7 @@ import msgspec
 
 from adapters.errors import SourceMalformed
 
-__all__ = ["NOTHING", "UNREADABLE", "Bundle", "Entry", "Opening", "TooDense"]
+__all__ = ["NOTHING", "UNREADABLE", "Bundle", "Entry", "Opening", "TooDense", "weigh"]
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNSALVAGEABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, ArithmeticError)
@@ -34,13 +33,24 @@ _DENSE: Final = 400_000
 """Objects, lists and commas in what is larger than that, at most: a letter has a handful, and a decoder takes its time
 for each."""
 _GUESSES: Final = 8
+_PAUSE: Final = 1024
+"""Steps between two pauses where many small ones are taken."""
+_MOST_GUESSED: Final = 1 << 24
+"""Bytes read in vain beyond which no more than `_GUESSES` places are tried as the end of the entries."""
+_MOST_HALVES: Final = 50_000
+"""Halves of surrogate pairs in one piece, whole pairs among them: a slice of nothing but emoji has fewer."""
 
 _BEGIN: Final = re.compile(rb'"entry"\s*:\s*\[\s*')
 _USUAL: Final = re.compile(rb'\}\s*(,)\s*\{\s*(?:"(?:fullUrl|resource|search|request|response)"\s*:|\})')
 _UNUSUAL: Final = re.compile(rb'\}\s*(,)\s*\{\s*(?:"(?:id|link|extension|modifierExtension|fullUrl|resource)"\s*:)')
 """What looks like the place between two entries: as nearly all servers write it, and where their order is their own."""
 _OWN_ORDER: Final = re.compile(rb'\{\s*"(?:id|link|extension|modifierExtension)"')
-_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_CLOSING: Final = re.compile(rb'\]\s*(?:,\s*"|\}\s*\Z)')
+"""What may close the list of entries: another key follows, or the end."""
+_HALF: Final = re.compile(rb"\\u[dD](?:([89abAB])|[c-fC-F])[0-9a-fA-F]{2}")
+_HALF_SIZE: Final = len(rb"\ud83d")
+_MASKED: Final = re.compile(rb"\\ufdd0")
+"""Stands for half a character while its entry is read: Unicode has it for inner use, and no text holds it."""
 
 
 class _Search(msgspec.Struct, gc=False):
@@ -78,7 +88,7 @@ class Bundle(msgspec.Struct, rename="camel"):
     type: str = ""
     total: int | None = None
     link: list[_Link] | None = None
-    entry: list[Entry] | None = None
+    entry: list[Entry] = []
 
 
 class _Entries(msgspec.Struct):
@@ -88,7 +98,6 @@ class _Entries(msgspec.Struct):
 _BUNDLE: Final = msgspec.json.Decoder(Bundle)
 _ENTRIES: Final = msgspec.json.Decoder(_Entries)
 _LIST: Final = msgspec.json.Decoder(list[Entry])
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class TooDense(Exception):
@@ -160,7 +169,7 @@ class Opening:
         if len(set(keys)) < len(keys):
             raise SourceMalformed(_TWICE)
         self.bundle = _BUNDLE.decode(head)
-        return self.bundle.entry or []
+        return self.bundle.entry
 
 
 _TWICE: Final = "its Bundle says something of itself twice"
@@ -206,57 +215,91 @@ def _comma(body: bytes, at: int, between: re.Pattern[bytes]) -> Generator[list[E
 def _last(body: bytes, at: int) -> Generator[list[Entry], None, tuple[list[Entry], int]]:
     """The last slice, and where the list of entries is closed."""
     end = len(body)
-    for _ in range(_GUESSES):
-        end = body.rfind(b"]", at, end)
-        if end < 0:
-            break
-        entries = yield from _read(body, at, end)
-        if entries is not None:
-            return entries, end
+    first = max(at, end - _MOST_HEAD)
+    tried = guesses = guessed = 0
+    while (guesses < _GUESSES or guessed < _MOST_GUESSED) and (end := body.rfind(b"]", first, end)) >= 0:
+        tried += 1
+        if not tried % _PAUSE:
+            yield []
+        if _CLOSING.match(body, end):
+            guesses += 1
+            guessed += end - at
+            entries = yield from _read(body, at, end)
+            if entries is not None:
+                return entries, end
     raise SourceMalformed("its answer is not a FHIR Bundle in JSON")
 
 
 def _read(body: bytes, at: int, end: int) -> Generator[list[Entry], None, list[Entry] | None]:
     """What stands between, if that is entries."""
     if end - at > _LARGE:
-        yield from _weigh(body, at, end)
+        for _ in weigh(body, at, end):
+            yield []
     piece = b"".join((b"[", memoryview(body)[at:end], b"]"))
     try:
         return _LIST.decode(piece)
     except UNREADABLE:
         yield []
-    if len(piece) <= 2 * _SLICE and _HALF.search(piece):
-        try:
-            return _salvage(piece)
-        except _UNSALVAGEABLE:
-            pass
-    return None
+    halves = yield from _halves(piece)
+    return (yield from _salvage(piece, halves)) if halves else None
 
 
-def _weigh(body: bytes, at: int, end: int) -> Generator[list[Entry], None, None]:
+def weigh(body: bytes, at: int, end: int) -> Generator[None, None, None]:
+    """Go over what stands between, pausing.
+
+    Raises:
+        TooDense: to decode it in one go would hold the loop.
+    """
     seen = 0
     for window in range(at, end, _SLICE):
         until = min(window + _SLICE, end)
         seen += sum(body.count(one, window, until) for one in (b"{", b"[", b","))
-        yield []
+        yield
     if seen > _DENSE:
         raise TooDense
 
 
-def _salvage(piece: bytes) -> list[Entry]:
-    """Read entries of which one holds half of a surrogate pair somewhere, leaving out only what holds it.
+def _halves(piece: bytes) -> Generator[list[Entry], None, list[int]]:
+    """Where half of a surrogate pair stands without the other; nothing if there are more than any text holds."""
+    alone: list[int] = []
+    high = -1
+    seen = 0
+    for window in range(0, len(piece), _SLICE):
+        for half in _HALF.finditer(piece, window, window + _SLICE + _HALF_SIZE - 1):
+            seen += 1
+            if seen > _MOST_HALVES:
+                return []
+            if not seen % _PAUSE:
+                yield []
+            at = half.start()
+            before = piece[max(0, at - 64) : at]
+            if (len(before) - len(before.rstrip(b"\\"))) % 2:
+                continue  # a backslash that is itself escaped
+            if half[1] is None and high >= 0 and at - high == _HALF_SIZE:
+                alone.pop()
+                high = -1
+                continue
+            alone.append(at)
+            high = at if half[1] else -1
+        yield []
+    return alone
 
-    Some systems cut text between the halves of an emoji. The standard decoder takes that, and is not asked otherwise.
+
+def _salvage(piece: bytes, halves: list[int]) -> Generator[list[Entry], None, list[Entry] | None]:
+    """Read entries in which half of a surrogate pair stands somewhere, leaving out what holds it.
+
+    Some systems cut text between the halves of an emoji, and a strict decoder refuses all that stands around it.
     """
-    whole = json.loads(piece, parse_float=Decimal, parse_constant=_refuse)
-    for entry in whole:
-        try:
-            _ENCODER.encode(entry)
-        except UnicodeEncodeError:
-            entry.pop("resource", None)
-            entry.pop("fullUrl", None)
-    return _LIST.decode(_ENCODER.encode(whole))
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
+    masked = bytearray(piece)
+    for at in halves:
+        masked[at : at + _HALF_SIZE] = rb"\ufdd0"
+    yield []
+    try:
+        entries = _LIST.decode(masked)
+    except UNREADABLE:
+        return None
+    yield []
+    for entry in entries:
+        if "\ufdd0" in (entry.full_url or "") or _MASKED.search(memoryview(entry.resource)):
+            entry.full_url, entry.resource = None, NOTHING
+    return entries

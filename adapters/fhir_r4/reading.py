@@ -7,8 +7,9 @@ from typing import Final
 
 from adapters.contract import Arrival, Resource, Source, Unread
 from adapters.errors import AdapterError, SourceFailed, SourceMalformed
+from adapters.fhir_r4.bundle import TooDense, weigh
 from adapters.fhir_r4.capability import Statements
-from adapters.fhir_r4.envelope import finding_of_status, head_of, open_bundle
+from adapters.fhir_r4.envelope import finding_of_status, head_of, open_bundle, worst
 from adapters.fhir_r4.lookup import FHIR_ID, STATEMENT_SHARE, batch_of
 from adapters.fhir_r4.queries import Queries
 from adapters.fhir_r4.search import REFUSALS, Searcher
@@ -90,26 +91,34 @@ class Reading:
         return True
 
     async def _search(self, name: str, ids: Sequence[str], give: Give) -> None:
-        """One search by `_id`; what is not among its hits is not there."""
+        """One search by `_id`; what is not among its hits is not there, if each of them says which it is."""
         missing = {f"{name}/{local_id}" for local_id in ids}
+        nameless = False
 
         def sift(resources: Iterable[Resource]) -> None:
+            nonlocal nameless
             for resource in resources:
                 head = head_of(resource.content)  # type: ignore[arg-type]
                 reference = f"{head.resource_type}/{head.id}"
+                nameless |= not head.id
                 if reference in missing:
                     missing.remove(reference)
                     give(resource)
 
         outcome = await self._searcher.search(self._queries.by_id(name, ids), Arrival.RECORD, sift)
+        finding = worst(outcome.finding, Finding.TRUNCATED) if nameless else outcome.finding
         for reference in sorted(missing):
-            give(Unread(reference, outcome.finding))
+            give(Unread(reference, finding))
 
     async def _one(self, reference: str, give: Give) -> None:
         try:
             answer = await self._exchange.get(f"/{reference}")
+            await paced(weigh(answer.body, 0, len(answer.body)))
         except AdapterError as error:
             give(Unread(reference, error.finding))
+            return
+        except TooDense:
+            give(Unread(reference, Finding.MALFORMED))
             return
         give(_answer(reference, answer.status, Resource(answer.body)))
 

@@ -88,6 +88,7 @@ class Searcher:
         names: set[str] = set()
         unnamed = 0
         total = 0  # the most that any page says: one that shrinks does not take back what there was
+        doubted = False
         outcome = Outcome()
         while True:
             give(page.resources)
@@ -95,10 +96,13 @@ class Searcher:
             names |= page.names
             unnamed += page.unnamed
             total = max(total, page.total or 0)
+            doubted |= page.doubted
             if page.next is None:
                 gave = len(names) + unnamed
                 if total > gave:
                     return outcome | Outcome(Finding.TRUNCATED, (f"says {total}, gave {gave}",))
+                if doubted and not gave:
+                    return outcome | Outcome(Finding.TRUNCATED)
                 return outcome
             target = target_of(page.next, self._source.base_url, self._source.link_bases)
             if target is None:

@@ -82,11 +82,11 @@ class Authenticator:
 
     async def authenticate(self, authorization: str | None) -> Caller:
         """The caller whom the header's token names. Raises NotAuthenticated, always with the same message."""
-        if authorization is None or len(authorization) > MOST_CHARACTERS:
-            raise NotAuthenticated
-        match = _HEADER.fullmatch(authorization)
+        if authorization is None:
+            raise NotAuthenticated("missing")
+        match = _HEADER.fullmatch(authorization) if len(authorization) <= MOST_CHARACTERS else None
         if match is None:
-            raise NotAuthenticated
+            raise NotAuthenticated("malformed")
         token = authorization[match.start(1) :].encode("ascii")
         digest = hashlib.sha256(token).digest()
         caller, expires = self._remembered.get(digest, (None, 0.0))
@@ -94,7 +94,7 @@ class Authenticator:
             caller, expires = await self._verify(token, head=match[1], payload=match[2])
             self._remembered[digest] = caller, expires
         if self._clock() >= expires + LEEWAY:
-            raise NotAuthenticated
+            raise NotAuthenticated("expired")
         return caller
 
     async def aclose(self) -> None:
@@ -111,13 +111,15 @@ class Authenticator:
         issuer, kid = self._claimed(head, payload)
         key = await self._keyring.key(issuer, kid)
         if key is None:
-            raise NotAuthenticated
+            raise NotAuthenticated("unknown-key")
         try:
             verified = self._signatures.decode_complete(token, key, [key.algorithm_name])
             claims = Claims.parse(verified["payload"])
             return self._caller(issuer, claims), claims.exp
-        except (jwt.PyJWTError, ClaimsRefused):
-            raise NotAuthenticated from None
+        except jwt.PyJWTError:
+            raise NotAuthenticated("signature") from None
+        except ClaimsRefused:
+            raise NotAuthenticated("claims") from None
 
     def _claimed(self, head: str, payload: str) -> tuple[Issuer, str | None]:
         """Whose key to verify with, as the token claims, before anything of it is believed."""
@@ -126,21 +128,27 @@ class Authenticator:
             header = _read_head(_decoded(head))
             issuer = self._issuers.get(_read_issued(_decoded(payload)).iss)
         except (ValueError, RecursionError):
-            raise NotAuthenticated from None
+            raise NotAuthenticated("malformed") from None
+        if issuer is None:
+            raise NotAuthenticated("unknown-issuer")
         # An extension that must be understood isn't; a token of another kind is not one that gives access.
-        if issuer is None or header.crit or header.b64 or header.typ.lower() not in _TYPES:
-            raise NotAuthenticated
+        if header.crit or header.b64 or header.typ.lower() not in _TYPES:
+            raise NotAuthenticated("kind")
         return issuer, header.kid
 
     def _caller(self, issuer: Issuer, claims: Claims) -> Caller:
         """What a token whose signature holds says. Raises NotAuthenticated or ClaimsRefused."""
-        now = self._clock()
-        in_time = max(claims.iat, claims.nbf) <= now + LEEWAY and 0 < claims.exp - claims.iat <= LONGEST_LIFE
-        if claims.iss != issuer.iss or not claims.is_for(self._audience) or not in_time:
-            raise NotAuthenticated
+        if claims.iss != issuer.iss:
+            raise NotAuthenticated("claims")
+        if not claims.is_for(self._audience):
+            raise NotAuthenticated("audience")
+        if max(claims.iat, claims.nbf) > self._clock() + LEEWAY:
+            raise NotAuthenticated("not-yet-valid")
+        if not 0 < claims.exp - claims.iat <= LONGEST_LIFE:
+            raise NotAuthenticated("lifetime")
         requester = claims.requester()
         if not may_assert(issuer, requester.organisation, claims.role):
-            raise NotAuthenticated
+            raise NotAuthenticated("not-its-own")
         own = claims.extensions.care_record_broker
         return Caller(
             requester=requester,

@@ -37,15 +37,17 @@ class _Pen(Protocol):
 class LookupRecord:
     """The records of one lookup. As a context manager it writes the intent on entry and owes an outcome from then on.
 
-    An outcome that the block did not write is written when it is left: `abandoned` if it was cancelled (or its
-    generator closed), else `failed`. If the journal can't be written then, it is written once it can be.
+    An outcome that the block did not write is written when it is left: `abandoned` if its caller cancelled it (or its
+    generator was closed), else `failed`. If the journal can't be written then, it is written once it can be.
 
     Attributes:
         so_far: gives the fields of such an outcome as far as they are known: `sources`, `policies`, `policy_set`.
+        stopped_with: the code that the caller is given, set by whoever else cancels it: then it has `failed`.
     """
 
     def __init__(self, pen: _Pen, lookup_id: str, intent: Mapping[str, Any]) -> None:
         self.so_far: Callable[[], Mapping[str, Any]] = dict
+        self.stopped_with: str | None = None
         self._pen = pen
         self._lookup_id = lookup_id
         self._fields = intent
@@ -100,9 +102,9 @@ class LookupRecord:
         self._said = (outcome, fields)
         await self.durable()
 
-    def delivered(self) -> None:
-        """Append that the bytes have left. After the outcome, once."""
-        self._append_delivery("lookup.delivered")
+    def delivered(self, *, code: str | None = None, shown: int | None = None) -> None:
+        """Append that the bytes have left. After the outcome, once. The arguments are fields of the record."""
+        self._append_delivery("lookup.delivered", code=code, shown=shown)
 
     def not_delivered(self) -> None:
         """Append that the caller was gone before all bytes had left. After the outcome, once."""
@@ -112,7 +114,11 @@ class LookupRecord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         cancelled = kind is not None and issubclass(kind, asyncio.CancelledError | GeneratorExit)
-        instead = "abandoned" if cancelled else "failed"
+        instead: dict[str, Any] = {"outcome": "failed"}
+        if cancelled and self.stopped_with is None:
+            instead = {"outcome": "abandoned"}
+        elif cancelled:
+            instead["code"] = self.stopped_with
         if self._outcome is None:
             self._outcome = self._append_owed(instead)
         if self._outcome.fate is Fate.DURABLE:
@@ -122,7 +128,7 @@ class LookupRecord:
         with suppress(JournalUnavailable):
             await asyncio.shield(first)
 
-    async def _see_through(self, instead: str) -> None:
+    async def _see_through(self, instead: Mapping[str, Any]) -> None:
         """Write the outcome again until it is durable, or the intent is known never to have been."""
         while True:
             assert self._outcome is not None  # noqa: S101 only begun once there is one
@@ -134,14 +140,15 @@ class LookupRecord:
                 return
             self._outcome = self._append_owed(instead)
 
-    def _append_owed(self, instead: str) -> Write:
+    def _append_owed(self, instead: Mapping[str, Any]) -> Write:
         """The outcome that was said and is void, unless it was a release, which did not happen; else `instead`."""
-        outcome, fields = self._said if self._said and self._said[0] != "released" else (instead, self._known())
+        said = self._said
+        owed = {"outcome": said[0], **said[1]} if said and said[0] != "released" else {**self._known(), **instead}
         try:
-            return self._write(_OUTCOME, {"outcome": outcome, **fields}, after=(self._intent,))
+            return self._write(_OUTCOME, owed, after=(self._intent,))
         except RecordError as fault:
             _log.error("journal.outcome-bare: what is known of a lookup does not fit its record (%s)", fault)
-            return self._write(_OUTCOME, {"outcome": instead}, after=(self._intent,))
+            return self._write(_OUTCOME, instead, after=(self._intent,))
 
     def _known(self) -> Mapping[str, Any]:
         try:
@@ -156,10 +163,10 @@ class LookupRecord:
             raise RuntimeError("nothing but its delivery follows the outcome of a lookup")
         _ = self._append(event, fields)
 
-    def _append_delivery(self, event: str) -> None:
+    def _append_delivery(self, event: str, **fields: Any) -> None:
         if self._outcome is None or self._delivery is not None:
             raise RuntimeError("a delivery follows an outcome, once")
-        self._delivery = self._write(event, {}, after=(self._outcome,))
+        self._delivery = self._write(event, fields, after=(self._outcome,))
 
     def _append(self, event: str, fields: Mapping[str, Any]) -> Write:
         write = self._write(event, fields, after=tuple(self._writes))

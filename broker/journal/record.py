@@ -189,6 +189,9 @@ class Outcome(_OfLookup, frozen=True, tag="lookup.outcome"):
 class Delivered(_OfLookup, frozen=True, tag="lookup.delivered"):
     """The bytes of the reply have left the broker. Sent is not seen."""
 
+    code: _Code | None = None
+    shown: _Count | None = None
+
 
 class NotDelivered(_OfLookup, frozen=True, tag="lookup.not-delivered"):
     """The caller was gone before all bytes of the reply had left."""

@@ -18,13 +18,18 @@ ends. A lookup that would be the only one always begins, however small the cap.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+import structlog
+
+from broker.auth import Refusals
 from broker.errors import Overloaded
 from broker.lookup.values import Entry
 
 __all__ = ["Admission", "Place", "size_of"]
+
+_log = structlog.get_logger()
 
 _FIRST_GUESS: Final = 1_000_000.0
 """Bytes that a lookup is expected to take before any has shown it."""
@@ -43,12 +48,17 @@ class Place:
     """One lookup's place: in the queue, then among those that run, then with a reply on its way, then gone.
 
     Each step is taken once, whoever takes it first, so that nothing is given back twice.
+
+    Args:
+        admission: that it is a place of.
+        leave: called when it ends, for what else was taken with it.
     """
 
-    __slots__ = ("_admission", "_admitted", "_ended", "_held", "_most", "_reserved", "_running")
+    __slots__ = ("_admission", "_admitted", "_ended", "_held", "_leave", "_most", "_reserved", "_running")
 
-    def __init__(self, admission: "Admission") -> None:
+    def __init__(self, admission: "Admission", leave: Callable[[], None] | None) -> None:
         self._admission = admission
+        self._leave = leave
         self._admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reserved = 0
         self._held = 0
@@ -73,7 +83,7 @@ class Place:
         except TimeoutError:
             if not self._running:
                 self.end()
-                raise Overloaded(retry_after=_AGAIN) from None
+                raise self._admission.turned_away() from None
 
     def hold(self, size: int) -> None:
         """So many bytes more are held."""
@@ -94,20 +104,24 @@ class Place:
         """Nothing is held any more."""
         self.settle()
         if not self._ended:
-            self._change(-self._held)
             self._ended = True
-            self._admission.gone(self)
+            claim, self._held = self.claim, 0
+            self._admission.gone(self, claim)
+            if self._leave is not None:
+                self._leave()
 
     @property
     def claim(self) -> int:
         """Bytes that it counts for."""
         return max(self._reserved, self._held)
 
-    def begin(self, reserved: int) -> None:
-        """Its turn has come."""
+    def begin(self, reserved: int) -> int:
+        """Its turn has come. Returns the bytes that it counts for more than while it waited."""
+        before = self.claim
         self._running = True
         self._reserved = reserved
         self._admitted.set_result(None)
+        return self.claim - before
 
     def _change(self, size: int) -> None:
         if self._ended:
@@ -137,6 +151,7 @@ class Admission:
         self._places: set[Place] = set()
         self._nobody = asyncio.Event()
         self._nobody.set()
+        self._turned_away = Refusals()
 
     @property
     def claimed(self) -> int:
@@ -147,20 +162,31 @@ class Admission:
         """Wait until every lookup has ended, and its reply has left or is not wanted any more."""
         await self._nobody.wait()
 
-    def apply(self) -> Place:
+    def apply(self, leave: Callable[[], None] | None = None) -> Place:
         """A place for one more lookup, at the end of the queue. Whoever gets it must end it.
+
+        Args:
+            leave: called when it has ended.
 
         Raises:
             Overloaded: the queue is full.
         """
         if len(self._waiting) >= self._concurrency:
-            raise Overloaded(retry_after=_AGAIN)
-        place = Place(self)
+            raise self.turned_away()
+        place = Place(self, leave)
         self._places.add(place)
         self._nobody.clear()
         self._waiting.append(place)
         self._let_in()
         return place
+
+    def turned_away(self) -> Overloaded:
+        """What one hears who is not let in. Which bound it was is for the operator, and once a second at most."""
+        bound = "concurrency" if self._running >= self._concurrency else "memory"
+        count = self._turned_away.due(bound)
+        if count is not None:
+            _log.warning("lookup.overloaded", setting=f"[lookup] {bound}", count=count)
+        return Overloaded(retry_after=_AGAIN)
 
     def changed(self, by: int) -> None:
         """Told by a place: it counts for so many bytes more, or less."""
@@ -176,12 +202,13 @@ class Admission:
             self._usual += (most - self._usual) * _WEIGHT
         self._let_in()
 
-    def gone(self, place: Place) -> None:
-        """Told by a place: it has ended."""
+    def gone(self, place: Place, claim: int) -> None:
+        """Told by a place: it has ended, and counted for `claim` until now."""
         self._places.discard(place)
         if place in self._waiting:
             self._waiting.remove(place)
-            self._let_in()
+        self._claimed -= claim
+        self._let_in()
         if not self._places:
             self._nobody.set()
 
@@ -190,8 +217,7 @@ class Admission:
             place = self._waiting.popleft()
             reserved = int(self._usual)
             self._running += 1
-            self._claimed += reserved
-            place.begin(reserved)
+            self._claimed += place.begin(reserved)
 
     def _has_room(self) -> bool:
         return not self._claimed or self._claimed + self._usual <= self._memory

@@ -108,13 +108,26 @@ class Lookup:
         elif self.task is not None:
             self.task.cancel()
 
-    def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
-        """Say whether the bytes of what was released left; what is said first holds."""
+    def stop(self, code: str) -> None:
+        """The service can't wait for it any longer: as `abandon`, but its caller is there, and is told `code`."""
+        if self.record is not None:
+            self.record.stopped_with = code
+        if self.task is not None:
+            self.task.cancel()
+
+    def delivered(self, arrived: bool, *, code: str | None = None, shown: int | None = None) -> None:  # noqa: FBT001
+        """Say whether the bytes of what was released left; what is said first holds.
+
+        Args:
+            arrived: they did.
+            code: of the error that the caller was given instead.
+            shown: resources in the reply, where it held not all that was released.
+        """
         self.place.end()
         record, self.record = self.record, None
         if record is None:
             return
         if arrived:
-            record.delivered()
+            record.delivered(code=code, shown=shown)
         else:
             record.not_delivered()

@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.lookup.values import Status
+from broker.lookup.watch import Watch
 
 __all__ = ["Breaker", "Breakers", "Call", "Paused"]
 
@@ -101,9 +102,14 @@ class Breaker:
 
 
 class Breakers:
-    """Every breaker of this node."""
+    """Every breaker of this node.
+
+    Attributes:
+        watch: tells the operator how sources are.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
+        self.watch = Watch(now)
         self._now = now
         self._breakers: dict[str, Breaker] = {}
         self._resting: dict[str, tuple[float, Status]] = {}
@@ -148,20 +154,25 @@ class Breakers:
             retry_after: seconds that it asked to be left alone for.
         """
         host, own = self._of(call.base_url)
+        try:
+            self._heed(call, status, host, own, connected=connected)
+        finally:  # whatever happens, nobody waits for a call that is over
+            host.left(call)
+            own.left(call)
         if retry_after:
             until = self._now() + min(retry_after, _LONGEST_REST)
             rest = (until, Status.BUSY if busy else Status.PAUSED)
             self._resting[call.base_url] = max(rest, self._resting.get(call.base_url, rest))
-        if status is None:
-            host.left(call)
-            own.left(call)
-        elif status is Status.UNREACHABLE and not connected:
+
+    def _heed(self, call: Call, status: Status | None, host: Breaker, own: Breaker, *, connected: bool) -> None:
+        """What a call says of a source and its host; None says nothing."""
+        if status is Status.UNREACHABLE and not connected:
             host.failed(call)
             own.failed(call)
         elif status in _COUNTED:
-            # It could be connected to, or nobody can say that it could not.
-            host.left(call) if status is Status.TIMED_OUT else host.succeeded()
+            if status is not Status.TIMED_OUT:  # it could be connected to; else nobody can say that it could not
+                host.succeeded()
             own.failed(call)
-        else:
+        elif status is not None:
             host.succeeded()
             own.succeeded()

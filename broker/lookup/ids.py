@@ -39,7 +39,9 @@ class Ids:
         # A secret first, and part of the digest shown: a state that is copied for each id costs a fifth
         # of an HMAC, and nothing can be appended to what nobody has the rest of.
         self._check_state = hashlib.sha256(key + b"check" + patient.encode().ljust(_BLOCK))
-        self._digest_state = hashlib.sha256(key + b"digest".ljust(_BLOCK))
+        # Of the patient too: the digest of what two patients share, as a medicine of a formulary, would tell that one
+        # is known where the other is.
+        self._digest_state = hashlib.sha256(key + b"digest" + patient.encode().ljust(_BLOCK))
         self._hidden = hidden
 
     def make(self, source: str, own: str) -> str:

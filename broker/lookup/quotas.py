@@ -16,12 +16,16 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from cachetools import TTLCache
 
 from adapters.contract import Requester
+from broker.auth import Refusals
 from broker.errors import TooManyRequests
 
 __all__ = ["Quota", "Quotas"]
+
+_log = structlog.get_logger()
 
 _MINUTE: Final = 60.0
 _REMEMBERED: Final = 20_000
@@ -45,7 +49,7 @@ class Quotas:
         self._organisation = _Bounds(organisation, "organisation", now)
 
     def enter(self, requester: Requester) -> Callable[[], None]:
-        """One more lookup of this person; what is given back is called once when it has ended.
+        """One more lookup of this person; what is given back is called once, when nothing of it is held any more.
 
         Raises:
             TooManyRequests: of theirs, or of their organisation's.
@@ -73,17 +77,24 @@ class _Bounds:
         self._rate = quota.per_minute / _MINUTE
         self._buckets: TTLCache[Hashable, tuple[float, float]] = TTLCache(_REMEMBERED, _MINUTE, now)
         self._running: Counter[Hashable] = Counter()
+        self._refused = Refusals(timer=now)
 
     def check(self, who: Hashable) -> None:
         if self._running[who] >= self._quota.at_once:
             words = (
                 f"More lookups at once than one {self._whose} may make ({self._quota.at_once}): wait for some to end."
             )
-            raise TooManyRequests(words, retry_after=_SOON)
+            raise self._too_many(words, _SOON)
         lacking = 1.0 - self._level(who)
         if lacking > 0:
             words = f"More lookups than one {self._whose} may make ({self._quota.per_minute} a minute): wait."
-            raise TooManyRequests(words, retry_after=lacking / self._rate)
+            raise self._too_many(words, lacking / self._rate)
+
+    def _too_many(self, words: str, wait: float) -> TooManyRequests:
+        count = self._refused.due(self._whose)
+        if count is not None:
+            _log.warning("lookup.too-many", whose=self._whose, count=count)
+        return TooManyRequests(words, retry_after=wait)
 
     def take(self, who: Hashable) -> None:
         self._buckets[who] = (self._level(who) - 1.0, self._now())

@@ -32,7 +32,7 @@ from policies import Policies
 
 __all__ = ["Limits", "Lookup", "LookupService"]
 
-_STOPPING: Final = "The broker is stopping: ask again."
+_STOPPING: Final = "This node is being stopped: ask again, another may answer."
 _ELSEWHERE: Final = 1.0
 """Seconds after which to ask again: another node, or this one when it is back."""
 
@@ -69,7 +69,7 @@ class LookupService:
         self._quotas = quotas
         self._admission = Admission(concurrency=self._rooms.limits.concurrency, memory=self._rooms.limits.memory)
         self._stopping = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Lookup] = {}
 
     @property
     def taking(self) -> bool:
@@ -93,7 +93,7 @@ class LookupService:
             raise Overloaded(_STOPPING, retry_after=_ELSEWHERE)
         leave = None if self._quotas is None else self._quotas.enter(caller.requester)
         try:
-            place = self._admission.apply()
+            place = self._admission.apply(leave)
         except Overloaded:
             if leave is not None:
                 leave()
@@ -101,11 +101,9 @@ class LookupService:
         lookup = Lookup(str(uuid.uuid4()), place, surface=surface, streaming=streaming)
         story = Story(self._rooms, lookup, caller, query)
         lookup.task = asyncio.get_running_loop().create_task(story.to_the_end(), name="lookup")
-        self._running.add(lookup.task)
-        lookup.task.add_done_callback(self._running.discard)
+        self._running[lookup.task] = lookup
+        lookup.task.add_done_callback(self._running.pop)
         lookup.task.add_done_callback(lambda task: _ended(lookup, task))
-        if leave is not None:
-            lookup.task.add_done_callback(lambda _: leave())
         return lookup
 
     async def close(self, hurry: asyncio.Event | None = None) -> None:
@@ -117,9 +115,9 @@ class LookupService:
         if not self._stopping:
             self._stopping = True
             await self._wait_for_all(hurry or asyncio.Event())
-        late = set(self._running)
-        for task in late:
-            task.cancel()
+        late = dict(self._running)
+        for lookup in late.values():
+            lookup.stop(Overloaded.code)
         if late:
             await asyncio.wait(late)
 

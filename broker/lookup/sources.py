@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adapters.contract import Adapter, Learned, Requester, Resource, SourceRequest
+import structlog
+
+from adapters.contract import Adapter, Learned, Requester, SourceRequest
 from adapters.findings import Finding
 from broker.collector import decoded
 from broker.lookup.breaker import Breakers, Paused
-from broker.lookup.fanout import Answer, ask, read
+from broker.lookup.fanout import Answer, Further, ask, read
 from broker.lookup.judging.hiding import Hiding
 from broker.lookup.judging.judge import Judge, Judged, failed_row
 from broker.lookup.places import Places
@@ -17,6 +19,8 @@ from broker.lookup.turns import Turns
 from broker.lookup.values import Status
 
 __all__ = ["Sources"]
+
+_log = structlog.get_logger()
 
 _MOST = 10_000
 """Resources judged of one source in one lookup: more than any record has, and no more than can be judged in time."""
@@ -72,19 +76,21 @@ class Sources:
             row = failed_row(what, paused.status, None, (paused.note,))
             return Judged(row=replace(row, retry_after_s=max(1, round(paused.retry_after)))), None
         answer: Answer | None = None
+        said: Status | None = None
         whole_time = False
         try:
             now = asyncio.get_running_loop().time()
             request = self._request(what, min(self.until, now + what.registered.timeout))
             whole_time = self.until >= now + what.registered.timeout
             answer = await ask(self.adapters[what.name], request, self.hold)
+            said = _said_of_source(answer, whole_time=whole_time)
         finally:
             self.breakers.note(
                 call,
-                _said_of_source(answer, whole_time=whole_time),
+                said,
                 connected=answer is not None and answer.connected,
                 busy=answer is not None and answer.busy,
-                retry_after=None if answer is None else answer.retry_after,
+                retry_after=None if answer is None else answer.rest,
             )
         self._came += answer.size
         if len(answer.resources) > _MOST:
@@ -93,22 +99,26 @@ class Sources:
             answer.learn(
                 Learned(types, Finding.TRUNCATED, notes=(f"more than {_MOST} resources: the rest is left out",))
             )
-        return await self._judged(what, answer, request), answer
+        judged = await self._judged(what, answer, request)
+        status = judged.row.status
+        ours = status is Status.TIMED_OUT and said is not status  # the time that lacked was not the source's
+        if said is not None and not ours:
+            self.breakers.watch.note(what.name, status)
+        return judged, answer
 
     async def again(self, what: Ask, answer: Answer) -> Judged:
         """Judge once more what was judged before it was known that places must not show."""
         return await self._judged(what, answer, self._request(what, self.until))
 
     async def _judged(self, what: Ask, answer: Answer, request: SourceRequest) -> Judged:
-        async def more(references: Sequence[str]) -> list[Resource]:
+        async def more(references: Sequence[str]) -> Further:
             if answer.further is None:
                 async with turn.lent():
-                    further = []
+                    further = Further()
                     for n in range(0, len(references), _BATCH):
-                        batch = references[n : n + _BATCH]
-                        further.extend(await read(self.adapters[what.name], request, batch))
+                        await read(self.adapters[what.name], request, references[n : n + _BATCH], further)
                 answer.further = further
-                answer.count(further)
+                answer.count(further.resources)
             return answer.further
 
         turn = self.turns.of(answer.size)
@@ -118,6 +128,9 @@ class Sources:
                     judged = await self.judge.judge(what, answer, self.places.hiding, labels=self.labels, more=more)
         except TimeoutError:
             return Judged(row=failed_row(what, Status.TIMED_OUT, answer, ("what it gave could not be judged in time",)))
+        except Exception as error:  # noqa: BLE001 - what one source gave must not cost what the others gave
+            _log.error("source.unjudged", source=what.name, error=type(error).__name__)
+            return Judged(row=failed_row(what, Status.FAILED, answer, ("what it gave could not be judged",)))
         if judged.hiding is Hiding.PLACES:
             self.places.hide()
         return judged
@@ -140,8 +153,8 @@ class Sources:
         )
 
 
-def _said_of_source(answer: Answer | None, *, whole_time: bool) -> Status | None:
-    """What a breaker learns: nothing where the caller left, or gave the source less than its own time."""
-    if answer is None or (answer.failure is Status.TIMED_OUT and not whole_time):
+def _said_of_source(answer: Answer, *, whole_time: bool) -> Status | None:
+    """What a breaker learns: nothing where the caller gave the source less than its own time."""
+    if answer.failure is Status.TIMED_OUT and not whole_time:
         return None
     return answer.failure or Status.ANSWERED

@@ -1,7 +1,7 @@
 """Who is at the door, and what is written down of those who do not get in.
 
-Every refusal of a known caller is recorded. But whoever is refused because it is too much would go on, and could fill
-the disk with it: of one person the first such refusal in a second is recorded at once, and all that follow in that
+Every refusal of a known caller counts. But no bound on lookups holds up who asks for what is refused, and a record
+each could fill the disk: of one person and code the first in a second is recorded at once, and all that follow in that
 second are counted, and recorded together when it is over.
 """
 
@@ -12,14 +12,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from broker.auth import Caller, Refusals
-from broker.errors import (
-    BrokerError,
-    JournalUnavailable,
-    NotAuthenticated,
-    Overloaded,
-    PatientMismatch,
-    TooManyRequests,
-)
+from broker.errors import BrokerError, JournalUnavailable, NotAuthenticated, PatientMismatch
 from broker.journal import Journal
 from broker.lookup.values import Query
 from broker.surfaces.door import let_in
@@ -32,7 +25,7 @@ _INTERVAL: Final = 1.0
 
 
 class Repeats:
-    """Refusals of known callers who asked too much, counted over a second. Used from one loop."""
+    """Refusals of known callers that repeat one of the same code, counted over a second. Used from one loop."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -50,8 +43,9 @@ class Repeats:
             timer = asyncio.get_running_loop().call_later(_INTERVAL, self._over, who)
             self._since[who] = (timer, {}, 0)
             return False
-        timer, _, count = self._since[who]
-        self._since[who] = (timer, fields, count + 1)
+        timer, counted, count = self._since[who]
+        of_one_patient = not count or counted["patient"] == fields["patient"]
+        self._since[who] = (timer, fields if of_one_patient else {**fields, "patient": None}, count + 1)
         return True
 
     def close(self) -> None:
@@ -63,7 +57,7 @@ class Repeats:
         timer, fields, count = self._since.pop(who)
         timer.cancel()
         if count:
-            _ = self._journal.append("request.refused", **{**fields, "patient": None, "count": count})
+            _ = self._journal.append("request.refused", **fields, count=count)
 
 
 REPEATS: Final = web.AppKey("repeats", Repeats)
@@ -75,11 +69,11 @@ async def authenticated(request: web.Request) -> Caller:
     try:
         # Two of them could be read differently by what stands before the broker and by the broker.
         caller = await request.app[AUTHENTICATOR].authenticate(headers[0] if len(headers) == 1 else None)
-    except NotAuthenticated:
+    except NotAuthenticated as error:
         address = request.remote or "unknown"
         count = request.app[REFUSALS].due(address)
         if count is not None:
-            await _record(request.app[JOURNAL], address, count)
+            await _record(request.app[JOURNAL], address, error.reason, count)
         raise
     let_in(request)
     return caller
@@ -90,13 +84,13 @@ async def record_outstanding(journal: Journal, refusals: Refusals, repeats: Repe
     repeats.close()
     count = refusals.outstanding()
     if count:
-        await _record(journal, None, count)
+        await _record(journal, None, NotAuthenticated.code, count)
 
 
-async def _record(journal: Journal, address: str | None, count: int) -> None:
+async def _record(journal: Journal, address: str | None, reason: str, count: int) -> None:
     # Nothing is released here: who has no token is told the same, whether or not the journal takes it.
     with suppress(JournalUnavailable):
-        await journal.record("authentication.refused", address=address, reason=NotAuthenticated.code, count=count)
+        await journal.record("authentication.refused", address=address, reason=reason, count=count)
 
 
 def must_be_about(caller: Caller, query: Query) -> None:
@@ -108,7 +102,7 @@ def must_be_about(caller: Caller, query: Query) -> None:
 async def refused(request: web.Request, caller: Caller, error: BrokerError, number: str | None = None) -> None:
     """Record durably that a known caller was refused, and with which code; never what was sent.
 
-    A repeated refusal of who asks too much is counted, and recorded within a second.
+    One that repeats another of this second is counted, and recorded within a second.
 
     Args:
         request: what is refused.
@@ -126,7 +120,7 @@ async def refused(request: web.Request, caller: Caller, error: BrokerError, numb
         "policy_set": request.app[POLICIES].hash,
         "surface": request.path.strip("/").partition("/")[0],
     }
-    if isinstance(error, TooManyRequests | Overloaded) and request.app[REPEATS].is_one(fields):
+    if request.app[REPEATS].is_one(fields):
         return
     await request.app[JOURNAL].record("request.refused", **fields)
 

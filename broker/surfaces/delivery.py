@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from broker.errors import BrokerError
 from broker.lookup.pace import paced
 from broker.lookup.values import Event, Failed, Part, Started, Summary
 from broker.surfaces.errors import unexpected
@@ -45,10 +46,14 @@ class Delivery:
 
     Attributes:
         response: what the handler returns. Its status and headers are the surface's, until the first `send`.
+        code: of the error that leaves instead of what was released, for the journal.
+        shown: how many resources leave, where that is not all that was released; for the journal.
     """
 
     def __init__(self, request: web.Request, lookup: Lookup) -> None:
         self.response = web.StreamResponse()
+        self.code: str | None = None
+        self.shown: int | None = None
         self._request = request
         self._lookup = lookup
         self._left = _TAKING_SECONDS
@@ -65,7 +70,7 @@ class Delivery:
     def settle(self) -> None:
         """Tell the lookup what became of what it gave. Leaving the context does."""
         if self._last is Summary:
-            self._lookup.delivered(self._arrived)
+            self._lookup.delivered(self._arrived, code=self.code, shown=self.shown)
         elif self._last is not Failed:  # of which nothing was released
             self._lookup.abandon()
 
@@ -112,6 +117,7 @@ class Delivery:
             if not self.response.prepared:
                 raise
             unexpected(error)
+            self.code = BrokerError.code
             await self.send(await paced(form.event(Failed(error=error), base)), last=True)
 
     async def _stream(self, form: Form, base: str) -> None:

@@ -4,6 +4,12 @@
     broker.stopping    a signal came: no new request is taken, those begun are finished
     broker.stopped     every lookup has its outcome, and the journal is closed
     policies.notice    what the policy set says is missing without being a fault
+    source.failed      a source that answered does not, or not as it must; its name and the status of its row
+    source.back        it answers again
+    source.unjudged    what a source gave could not be judged; its name, and the type of the exception
+    lookup.overloaded  lookups were turned away, and which setting bounds them; a line a second, with the count since
+    lookup.too-many    somebody met the bounds of one person or organisation (429); the same
+    lookup.fault       something failed in a lookup that should not; the type of the exception, never its words
     adapter.fault      an adapter failed as the contract does not allow; its name, and the type of the exception
     adapter.outlasted  an adapter went on after it was told to stop; its name
     request.failed     something failed in a request that should not; the type of the exception, never its words

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from broker.errors import BrokerError, Unavailable
+from broker.errors import BrokerError
 from broker.lookup.sorting import in_order
 from broker.lookup.values import Entry, Event, Failed, Part, Row, Started, Summary, order_of
 
@@ -100,8 +100,7 @@ def error_body(error: Exception, rows: Sequence[Row] = ()) -> dict[str, Any]:
     """What a client learns of `error`: of one that is not the broker's own, nothing but that it happened."""
     if not isinstance(error, BrokerError):
         return {"error": {"code": BrokerError.code, "message": BrokerError.default}, "sources": []}
-    # What made a room unavailable is for the operator, not for the caller.
-    message = error.default if isinstance(error, Unavailable) else error.message
+    message = error.default if error.private else error.message
     return {
         "error": {"code": error.code, "message": message},
         "sources": list(error.sources) or _rows(rows),

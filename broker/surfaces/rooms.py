@@ -43,8 +43,8 @@ class Lookup(Protocol):
         """The caller has gone before the end."""
         ...
 
-    def delivered(self, arrived: bool) -> None:  # noqa: FBT001 - a fact, and the only one
-        """Say whether the bytes of what was released left."""
+    def delivered(self, arrived: bool, *, code: str | None = None, shown: int | None = None) -> None:  # noqa: FBT001
+        """Say whether the bytes of what was released left: all of it, `shown` resources, or the error `code`."""
         ...
 
 

@@ -159,3 +159,84 @@ def test_a_long_outcome_among_the_entries_is_one_that_cannot_be_read():
     page = page_of(large([entry(1), msgspec.json.encode({"resource": outcome}).decode()]))
     assert page.finding == "truncated"
     assert page.notes == ("an OperationOutcome that can't be read",)
+
+
+@pytest.mark.parametrize("beside", ["letter", "inside", "numbers"])
+def test_half_an_emoji_costs_what_holds_it_whatever_stands_beside_it(beside):
+    letter = ',"data":"' + "QUJD" * 200_000 + '"'
+    numbers = ',"y":[' + "1.50," * 100_000 + "1]"
+    half = r',"x":"\ud83d"'
+    more = {"letter": (half, letter), "inside": (half + letter, ""), "numbers": (half + numbers, numbers)}[beside]
+    page = page_of(large([entry(0), entry(1, more[0]), entry(2, more[1]), entry(3)]), all_count=True)
+    assert [one.full_url for one in page.resources] == ["urn:x:0", "urn:x:2", "urn:x:3"]
+    assert page.notes == ("1 entries without a readable resource",)
+    assert bytes(page.resources[1].content) in large([entry(2, more[1])])
+
+
+def test_only_a_half_is_lost_and_not_a_whole_emoji_or_an_escaped_backslash():
+    texts = [
+        r"\ud83d\ude00",
+        r"\\ud83d",
+        r"\\\ud83d\ude00\ud83d",
+        r"\ude00\ud83d",
+        r"\\\\ude00",
+        r"\ud83d\ud83d\ude00",
+        r"\uD83D x",
+    ]
+    whole = page_of(large([entry(n, f',"x":"{text}"') for n, text in enumerate(texts)]), all_count=True)
+    assert [one.full_url for one in whole.resources] == ["urn:x:0", "urn:x:1", "urn:x:4"]
+
+
+def test_more_halves_than_any_text_holds_are_not_sorted_out():
+    with pytest.raises(SourceMalformed):
+        page_of(large([entry(0, ',"x":"' + r"\ud83d" * 60_000 + '"')]))
+
+
+@pytest.mark.parametrize("n", [1, 900], ids=["small", "large"])
+def test_what_follows_the_entries_may_be_full_of_brackets(n):
+    links = [{"relation": one, "url": "?a[]=1&b[]=2&c[]=3"} for one in ("self", "first", "last", "next")]
+    meta = {"tag": [], "security": [], "extension": [{"url": "a", "extension": [{"url": "b", "extension": []}]}]}
+    own = {"link": links, "meta": meta, "signature": {"type": [{"code": "x"}], "extension": [{}]}, "total": n}
+    body = large([entry(i, ',"x":"' + "y" * 900 + '"') for i in range(n)], "," + json.dumps(own)[1:-1])
+    page = page_of(body, all_count=True)
+    assert (len(page.resources), page.next, page.total) == (n, "?a[]=1&b[]=2&c[]=3", n)
+
+
+LETTER = ',"data":"' + "QUJD" * 50_000 + '"'
+
+
+def test_a_long_resource_says_what_it_is_wherever_it_says_it():
+    late = '{"resource":{"id":"1"' + LETTER + ',"resourceType":"DocumentReference"}}'
+    page = page_of(large([late, late], ',"total":2'), kind="DocumentReference")
+    assert page.finding == "answered"
+    assert page.names == {"DocumentReference/1"}, "one that is given twice counts once"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"resourceType": "Bundle"},
+        {"resourceType": "Bundle", "entry": []},
+        {"resourceType": "Bundle", "total": 3},
+        {"resourceType": "Bundle", "type": "collection", "entry": []},
+        {"resourceType": "Bundle", "type": "batch-response"},
+        {"resourceType": "Bundle", "type": "searchset", "entry": None},
+        {"resourceType": "Bundle", "type": "searchset", "total": 0, "entry": None},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["Condition", None], ids=["search", "everything"])
+def test_a_bundle_without_entries_that_does_not_say_it_is_a_search_is_malformed(body, kind):
+    with pytest.raises(SourceMalformed):
+        page_of(json.dumps(body).encode(), kind=kind, all_count=kind is None)
+
+
+@pytest.mark.parametrize("said", [{"type": "searchset"}, {"type": "searchset", "total": 0, "entry": []}, {"total": 0}])
+def test_an_empty_answer_of_a_search_is_one(said):
+    assert page_of(json.dumps({"resourceType": "Bundle"} | said).encode(), kind="Condition").finding == "answered"
+
+
+@pytest.mark.parametrize(("kind", "finding"), [("Observation", "truncated"), (None, "answered")])
+def test_a_collection_is_an_answer_for_a_whole_record_and_not_for_a_search(kind, finding):
+    page = page_of(large([entry(1)]).replace(b"searchset", b"collection"), kind=kind)
+    assert (len(page.resources), page.finding) == (1, finding)

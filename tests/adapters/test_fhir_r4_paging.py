@@ -403,3 +403,35 @@ async def test_a_history_is_not_an_answer_to_a_search(start, connect, fhir, many
     server.overrides["POST /Condition/_search"] = fhir.answering({"resourceType": "Bundle", "type": "history"})
     got = await fhir.gather(connect(server).fetch(fhir.ask()))
     assert got.findings["Condition"] == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("severity", "code", "finding"),
+    [
+        ("warning", "not-supported", "truncated"),
+        ("warning", "processing", "truncated"),
+        ("warning", "informational", "answered"),
+        ("information", "informational", "answered"),
+    ],
+)
+@pytest.mark.parametrize("after", [True, False], ids=["last page", "first page"])
+async def test_nothing_found_by_a_search_that_is_warned_of_is_not_nothing(
+    start, connect, fhir, many, severity, code, finding, after
+):
+    server = await start(*many)
+    warned = page(server, fhir.outcome(severity, code), total=0)
+    first = page(server, next_url=f"{server.base_url}?page=2") if after else warned
+    server.overrides["POST /Condition/_search"] = fhir.answering(first)
+    server.overrides["GET "] = fhir.answering(warned)
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.findings["Condition"] == finding
+    assert f"{severity}: {code}" in got.notes
+
+
+async def test_a_search_for_the_patient_that_is_warned_of_does_not_make_them_unknown(start, connect, fhir, many):
+    server = await start(*many)
+    warned = page(server, fhir.outcome("warning", "not-supported"), total=0)
+    server.overrides["POST /Patient/_search"] = fhir.answering(warned)
+    got = await fhir.gather(connect(server).fetch(fhir.ask()))
+    assert got.error is None
+    assert set(got.findings.values()) == {"truncated"}

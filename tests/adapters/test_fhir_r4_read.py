@@ -21,14 +21,22 @@ async def read(adapter, request, references):
     return [item for item in items if not isinstance(item, Unread)], unread
 
 
-@pytest.mark.parametrize("way", ["batch", "by id", "singly"])
-async def test_each_reference_is_answered_once_in_one_step(start, connect, fhir, places, way):
+WAYS = pytest.mark.parametrize("way", ["batch", "by id", "singly"])
+
+
+async def serving(start, fhir, places, way):
     server = await start(*places, types=["Location", "PractitionerRole"], batch=way == "batch")
     if way == "by id":
         statement = server.statement()
         for listed in statement["rest"][0]["resource"]:
             listed["searchParam"] = [{"name": "_id"}]
         server.overrides["GET /metadata"] = fhir.answering(statement)
+    return server
+
+
+@WAYS
+async def test_each_reference_is_answered_once_in_one_step(start, connect, fhir, places, way):
+    server = await serving(start, fhir, places, way)
     adapter = connect(server)
     found, unread = await read(adapter, fhir.ask(), ASKED)
     assert len(found) == 3
@@ -87,3 +95,31 @@ async def test_nothing_to_read_asks_nothing(start, connect, fhir):
     server = await start()
     assert await read(connect(server), fhir.ask(), []) == ([], {})
     assert server.seen == []
+
+
+@WAYS
+@pytest.mark.parametrize("first", ["resourceType", "id", "photo"])
+async def test_a_resource_with_a_large_photo_is_found(start, connect, fhir, way, first):
+    large = {"resourceType": "Location", "id": "1", "photo": "QUJD" * 50_000}
+    large = {first: large[first]} | large
+    server = await serving(start, fhir, [large, {"resourceType": "Location", "id": "2"}], way)
+    found, unread = await read(connect(server), fhir.ask(), ["Location/1", "Location/2"])
+    assert len(found) == 2
+    assert unread == {}
+
+
+async def test_a_hit_that_does_not_say_which_it_is_leaves_it_open_what_is_there(start, connect, fhir, places):
+    server = await serving(start, fhir, places, "by id")
+    nameless = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": {"resourceType": "Location"}}]}
+    server.overrides["POST /Location/_search"] = fhir.answering(nameless)
+    found, unread = await read(connect(server), fhir.ask(), ["Location/1"])
+    assert found == []
+    assert unread == {"Location/1": "truncated"}
+
+
+async def test_an_answer_too_dense_to_read_over_is_not_what_was_asked_for(start, connect, fhir):
+    dense = {"resourceType": "Location", "id": "1", "x": [[]] * 600_000}
+    server = await start(dense)
+    found, unread = await read(connect(server), fhir.ask(), ["Location/1"])
+    assert found == []
+    assert unread == {"Location/1": "malformed"}

@@ -129,6 +129,25 @@ BODIES: Mapping[str, Callable[[], str]] = {
     ),
     "1,000 sets of labels": lambda: _labels(1000),
     "8 MB of references": lambda: _web(_BULK),
+    "8 MB in one: blanks before its type": lambda: '{"resource":{' + " " * _BULK + '"resourceType":"Observation"}}',
+    "8 MB in one: newlines": lambda: _one('"x":"' + r"\n" * (_BULK // 2) + '"'),
+    "8 MB in one: quotes": lambda: _one('"x":"' + r"\"" * (_BULK // 2) + '"'),
+    "8 MB in one: Chinese": lambda: _one('"x":"' + "\u6f22" * (_BULK // 3) + '"'),
+    "8 MB in one: decimals of 4,900 digits": lambda: _one('"x":[' + _many('{"v":1.' + "7" * 4900 + "}", _BULK) + "]"),
+    "in one: 4 MB of Chinese": lambda: _one('"x":"' + "\u6f22" * 1_300_000 + '"'),
+    "in one: 6,500 codings": lambda: _one(
+        '"category":[{"coding":['
+        + ",".join([f'{{"system":"http://snomed.info/sct","code":"{n}","display":"a"}}' for n in range(6_500)])
+        + "]}]"
+    ),
+    "in one: 2,000 components": lambda: _one(
+        '"component":['
+        + ",".join(
+            ['{"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},"valueQuantity":{"value":1.5}}']
+            * 2_000
+        )
+        + "]"
+    ),
 }
 """What one source holds, as entries of a Bundle."""
 

@@ -85,6 +85,43 @@ async def test_of_a_restricted_patient_neither_home_nor_place_of_care_is_shown(o
     assert {row["source"] for row in world.journal("lookup.outcome")[0]["sources"]} >= {"RJ1-epr", "RJZ-epr"}
 
 
+def prescription(house, status):
+    return [
+        house.record("MedicationRequest", "2001", status=status, intent="order")
+        | {"medicationReference": {"reference": "Medication/m", "display": "Amlodipine"}},
+        {
+            "resourceType": "Medication",
+            "id": "m",
+            "code": {"coding": [{"system": "http://snomed.info/sct", "code": "376689003", "display": "Amlodipine"}]},
+            "manufacturer": {"display": "Lantern Hospital"},
+        },
+    ]
+
+
+async def test_that_two_services_contradict_each_other_is_said_of_a_restricted_patient_by_the_numbers_of_their_rows(
+    open_world, house, hospitals
+):
+    """Hazard restricted-patient-located: and what is prescribed still shows, with what is against it."""
+    for one, status in zip(hospitals, ("active", "stopped"), strict=True):
+        one.holds(*prescription(house, status))
+    world = await open_world(*hospitals, identity={house.mrs_okafor.nhs_number: house.mrs_okafor.pds(restricted=True)})
+    reply = await world.doctor().look_up(house.mrs_okafor)
+    for word in (*PLACES, *CODES):
+        assert word not in reply.text
+    medicines = {f"Medication/{one['id']}" for one in reply.resources("Medication")}
+    orders = reply.resources("MedicationRequest")
+    assert {one["medicationReference"]["reference"] for one in orders} == medicines
+    assert len(orders) == len(medicines) == 2
+    (issue,) = reply.resources("DetectedIssue")
+    told = re.fullmatch(
+        r"Amlodipine: recorded as active at an acute hospital \(acute-(\d)\), and as stopped at an acute hospital "
+        r"\(acute-(\d)\)\. Check with the prescribers, and ask the patient\.",
+        issue["detail"],
+    )
+    assert told
+    assert set(told.groups()) == {"1", "2"}
+
+
 async def test_an_error_about_a_restricted_patient_names_no_place_either(open_world, house, hospitals):
     """Hazard restricted-patient-located."""
     pds = house.mrs_okafor.pds(restricted=True)

@@ -86,6 +86,36 @@ async def test_a_cancelled_lookup_is_abandoned_with_the_rows_known_so_far(journa
     assert [known["source"] for known in outcome["sources"]] == ["RJ1-epr"]
 
 
+async def test_a_lookup_that_was_stopped_though_its_caller_was_there_has_failed(journal, directory, intent, row):
+    reached = asyncio.Event()
+    records = []
+
+    async def look_up():
+        async with journal.lookup(lookup_id="L1", intent=intent) as record:
+            record.so_far = lambda: {"sources": [row]}
+            records.append(record)
+            reached.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(look_up())
+    await reached.wait()
+    records[0].stopped_with = "overloaded"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    outcome = records_of(directory, "L1")[-1]
+    assert (outcome["outcome"], outcome["code"], len(outcome["sources"])) == ("failed", "overloaded", 1)
+
+
+async def test_what_was_delivered_instead_of_what_was_released_is_said(journal, directory, intent):
+    async with journal.lookup(lookup_id="L1", intent=intent) as record:
+        await record.outcome("released")
+        record.delivered(code="withheld", shown=0)
+    await journal.close()
+    last = records_of(directory, "L1")[-1]
+    assert (last["event"], last["code"], last["shown"]) == ("lookup.delivered", "withheld", 0)
+
+
 async def test_a_lookup_cancelled_twice_still_has_its_one_outcome(journal, directory, intent):
     reached = asyncio.Event()
 

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 
 import pytest
-from hypothesis import given
+import structlog
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.errors import Overloaded
@@ -156,6 +157,29 @@ async def test_one_alone_always_begins_however_small_the_cap(order):
     assert node.came == ["a", "b"]
 
 
+async def test_what_was_taken_with_a_place_is_given_back_once_when_it_ends(order):
+    node, left = order(concurrency=1), []
+    node.apply("running")
+    place = node.admission.apply(lambda: left.append("left"))
+    place.settle()
+    assert not left
+    place.end()
+    place.end()
+    assert left == ["left"]
+
+
+async def test_the_operator_is_told_which_bound_was_met_once_a_second():
+    crowded, small = Admission(concurrency=1, memory=1000 * MB), Admission(concurrency=3, memory=1)
+    with structlog.testing.capture_logs() as said:
+        for node in (crowded, crowded, crowded, crowded, small, small, small, small, small):
+            with contextlib.suppress(Overloaded):
+                node.apply()
+    assert [(line["event"], line["setting"]) for line in said] == [
+        ("lookup.overloaded", "[lookup] concurrency"),
+        ("lookup.overloaded", "[lookup] memory"),
+    ]
+
+
 async def test_what_is_held_after_the_end_counts_no_more():
     admission = Admission(concurrency=1, memory=MB)
     place = admission.apply()
@@ -174,6 +198,7 @@ _steps = st.lists(
 
 
 @given(_steps)
+@example([("apply", 0, 0), ("hold", 0, 3), ("apply", 0, 0), ("hold", 1, 1)])
 def test_whatever_happens_everything_is_given_back_and_nobody_is_forgotten(steps):
     """Places end, settle, wait in vain and hold in any order, more than once."""
 

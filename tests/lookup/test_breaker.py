@@ -329,4 +329,14 @@ async def test_an_answer_tells_what_the_source_asked_for_in_a_part_of_it():
 
     request = SimpleNamespace(deadline=asyncio.get_running_loop().time() + 4)
     answer = await ask(Throttling(), request)
-    assert (answer.failure, answer.busy, answer.retry_after) == (None, True, 7.0)
+    assert (answer.failure, answer.busy, answer.rest) == (None, True, 7.0)
+
+
+def test_a_probe_whose_word_can_not_be_taken_down_leaves_the_next_to_probe(node):
+    node.fail()
+    node.time += 2
+    with pytest.raises(TypeError):
+        node.note(node.enter(), Status.BUSY, retry_after="5")
+    with pytest.raises(TypeError):
+        node.note(node.enter(), [])
+    assert not node.is_open()

@@ -81,6 +81,18 @@ def _implicated(issue):
 # --- how it is said
 
 
+@pytest.mark.parametrize("unseen", ["\0", "\x1b", "\x7f", "\u0085", "\u202e", "\u2066", "\u200f"])
+@pytest.mark.parametrize("said", [{"text": "Peanut{}allergy"}, {"coding": [{"display": "Peanut{}allergy"}]}])
+def test_what_a_source_calls_it_can_not_turn_or_break_the_line_that_tells_a_clinician(said, unseen):
+    concept = json.loads(json.dumps(said).replace("{}", json.dumps(unseen)[1:-1]))
+    for code in ("91935009", "196461000000101"):  # the second names nothing: only the text counts
+        coding = {"system": SNOMED, "code": code, **concept.get("coding", [{}])[0]}
+        told = _said(("A", _allergy(code="716186003")), ("B", _allergy() | {"code": {**concept, "coding": [coding]}}))
+        (words,) = [detail for _, detail in told]
+        assert unseen not in words
+        assert ("Peanut allergy" in words) == ("text" in said or code == "91935009")
+
+
 @pytest.mark.parametrize(
     ("said", "code", "severity", "detail"),
     [
@@ -180,6 +192,7 @@ def _in_words(text, **more):
         (_negative("409137002"), "biologic", True),
         (_negative("409137002"), "food", False),
         (_negative("409137002"), None, True),
+        (_negative("409137002"), "environment", False),
         (_negative("429625007"), "food", True),
         (_negative("429625007"), "environment", False),
         (_negative("428607008"), "environment", True),
@@ -195,8 +208,47 @@ def _in_words(text, **more):
     ],
 )
 def test_none_known_is_contradicted_by_what_it_denies(negative, nature, contradicts):
-    allergen = _allergy(category=[nature]) if nature else _allergy()
+    allergen = _allergy(code="1", text="Thing", **({"category": [nature]} if nature else {}))
     assert bool(_issues(("A", negative), ("B", allergen))) is contradicts
+
+
+def _named(code, text=None, category=None):
+    return _allergy(code=code, text=text, **({"category": [category]} if category else {}))
+
+
+@pytest.mark.parametrize(
+    ("allergen", "contradicts"),
+    [
+        (_named("91935009"), {"429625007"}),
+        (_named("762952008", "Peanut"), {"429625007"}),
+        (_named("91935009", category="environment"), {"429625007"}),  # as GP Connect has it
+        (_named("102263004", "Egg", category="medication"), {"409137002", "429625007"}),
+        (_named("300916003", "Latex allergy"), {"428607008"}),
+        (_named("232347008", category="food"), {"428607008", "429625007"}),
+        (_named("416098002"), {"409137002"}),
+        (_in_words("Peanut allergy"), {"429625007"}),
+        (_in_words("Allergic to nuts, eggs & cow's milk"), {"429625007"}),
+        (_in_words("Nuts", category=["environment"]), {"428607008", "429625007"}),
+        (_in_words("Nuts", category=["medication"]), {"409137002"}),
+        (_in_words("House dust mite"), {"428607008"}),
+        (_in_words("Bee stings; peanuts"), {"428607008", "429625007"}),
+    ],
+)
+def test_the_nature_of_a_common_food_or_of_latex_is_known_without_a_category(allergen, contradicts):
+    for negative in ("409137002", "428607008", "429625007"):
+        told = _said(("A", _negative(negative)), ("B", allergen))
+        assert bool(told) == (negative in contradicts)
+        assert "not recorded" not in str(told)
+
+
+@pytest.mark.parametrize(
+    "name", ["Penicillin and nuts", "Nutmeg", "Milk of magnesia", "Eggplant", "Septrin", "Fish oil"]
+)
+def test_where_nobody_can_tell_the_nature_of_an_allergen_that_is_said(name):
+    ((_, detail),) = _said(("A", _negative("409137002")), ("B", _in_words(name)))
+    assert f"Against it: {name}, of a kind that is not recorded, recorded at Trust B. {ASK}" in detail
+    ((_, detail),) = _said(("A", _negative("716186003")), ("B", _in_words(name)))
+    assert "of a kind" not in detail
 
 
 def test_none_known_in_words_is_told_from_one_that_is_coded():
@@ -210,9 +262,90 @@ def test_whoever_says_in_words_that_there_is_none_is_no_allergen():
         assert _issues(("A", in_words), ("B", _negative("716186003"))) == []
 
 
-def test_only_the_whole_of_the_words_says_that_there_is_none():
-    for text in ("No known allergies to nuts", "Allergies: not known", "No known allergies except penicillin"):
-        assert len(_issues(("A", _in_words(text)), ("B", _negative("716186003")))) == 1
+@pytest.mark.parametrize(
+    ("words", "nature"),
+    [
+        ("NKDA.", "medication"),
+        ("No known drug allergies (NKDA)", "medication"),
+        ("Nil known drug allergies", "medication"),
+        ("NKDA - confirmed", "medication"),
+        ("No known medicine allergies", "medication"),
+        ("No drug allergies", "medication"),
+        ("No known adverse drug reactions", "medication"),
+        ("No known drug allergies or intolerances", "medication"),
+        ("No Known Allergies/Intolerances", "food"),
+        ("No known allergies - confirmed with patient", "food"),
+        ("Not known to have any allergies", "food"),
+        ("Patient denies any allergies", "food"),
+        ("No adverse reactions known", "food"),
+        ("NKA ", "food"),
+        ("No Known Food Allergy (situation)", "food"),
+    ],
+)
+def test_what_is_clearly_written_says_that_there_is_none(words, nature):
+    assert _issues(("A", _in_words(words)), ("B", _negative("716186003"))) == []
+    assert len(_issues(("A", _in_words(words)), ("B", _named("1", "Thing", nature)))) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("Nil", "None", "N/A", "-", "?", "Unknown", "Not known", "Allergies: not known", "No allergies recorded"),
+        *("Allergies not recorded", "No allergy information recorded", "Unable to obtain allergy history"),
+        *("No known drug or food allergies", "No history of drug allergy", "Unable to confirm allergies at this time"),
+        *(
+            "No known allergies to nuts",
+            "No known latex allergy",
+            "Not allergic to penicillin",
+            "Denies allergy to eggs.",
+        ),
+    ],
+)
+def test_words_that_deny_and_leave_a_doubt_are_neither_an_allergen_nor_that_there_is_none(words):
+    for one in (_in_words(words), {**_in_words(words), "code": _concept("X1", words, "urn:local")}):
+        assert _issues(("A", one), ("B", _negative("716186003")), ("C", _negative("409137002"))) == []
+        assert _issues(("A", one), ("B", _allergy())) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            "Nonoxynol",
+            "Noradrenaline",
+            "Norethisterone",
+            "Nitrofurantoin",
+            "No. 5 dye",
+            "No NSAIDs",
+            "No penicillin - rash",
+        ),
+        *("?penicillin", "- penicillin", "Unknown antibiotic", "Unknown drug", "Unable to tolerate codeine"),
+        *("Not tolerated: codeine", "No known allergies except penicillin", "No known allergies. Penicillin - rash"),
+        *(
+            "No known allergies (except latex)",
+            "No known allergies but rash with Septrin",
+            "NKDA, latex",
+            "Drug allergies",
+        ),
+        "Not allergic to penicillin, is to Septrin",
+        "no " * 200,
+    ],
+)
+def test_words_that_may_name_an_allergen_are_one_whatever_they_begin_with(words):
+    assert len(_issues(("A", _in_words(words)), ("B", _negative("716186003")))) == 1
+
+
+def test_a_denial_does_not_hide_what_a_reaction_names():
+    for words in ("Nil", "Unknown", "Not recorded"):
+        reacted = _in_words(words, reaction=[{"substance": {"text": "Septrin"}}])
+        assert len(_issues(("A", reacted), ("B", _negative("716186003")))) == 1
+
+
+def test_a_negative_that_is_in_no_list_is_known_by_its_words_unless_its_code_is_an_allergen():
+    for code, text in (("716184000", None), ("716220001", "No known animal allergy"), ("161610007", "No history of")):
+        assert _issues(("A", _allergy(code=code, text=text)), ("B", _negative("716186003"))) == []
+    displayed = {"coding": [{"system": SNOMED, "code": "1", "display": "Allergy to Septrin"}], "text": "Nil"}
+    assert len(_issues(("A", _allergy() | {"code": displayed}), ("B", _negative("716186003")))) == 1
     named = _allergy(code="91935009", text="No known allergies")
     assert len(_issues(("A", named), ("B", _negative("716186003")))) == 1
 
@@ -250,6 +383,11 @@ def test_an_allergen_without_a_code_of_its_own_is_one():
         _negative("masked", "http://terminology.hl7.org/CodeSystem/data-absent-reason"),
     ):
         assert len(_issues(("A", one), ("B", _negative("716186003")))) == 1
+
+
+def test_an_allergy_in_a_problem_list_is_not_compared_with_none_known():
+    listed = _problem() | {"code": _concept("91935009", "Allergy to peanut")}
+    assert _issues(("A", _negative("716186003")), ("B", listed)) == []
 
 
 def test_none_known_beside_an_allergen_at_one_source_is_shown_too():

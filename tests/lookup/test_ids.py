@@ -70,6 +70,14 @@ def test_an_id_that_hides_says_neither_source_nor_id_and_still_leads_home(source
     assert ours.home(made) == hidden.home(made) == Home(None, digest)
 
 
+def test_what_two_patients_share_is_not_recognised_in_the_ids_that_hide():
+    """A medicine of a formulary, in another patient's reply, says where it is: the digest must not lead there."""
+    shared = ("RJ1-epr", "formulary-amlodipine-5mg-tablets-guys-pharmacy-00000001")
+    for one in (ours, hidden):
+        assert one.digest(*shared) != another.digest(*shared)
+        assert one.make(*shared).partition(".")[0] not in another.make(*shared)
+
+
 def test_two_servers_patient_1000_never_meet():
     for ids in (ours, hidden):
         assert len({ids.make(source, "1000") for source in ("RJ1-epr", "RJ1-lab", "RJZ-epr")}) == 3

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from adapters.contract import Requester
 from broker.errors import TooManyRequests
@@ -100,6 +101,22 @@ def test_who_meets_the_bounds_of_their_organisation_has_used_nothing_of_their_ow
         assert node.many(1) == 0
     node.time += 60
     node.one()
+
+
+def test_the_operator_is_told_once_a_second_and_never_of_whom():
+    node = Node()
+    node.many(60)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(100):
+            assert node.many(1) == 0
+        node.time += 0.5
+        node.many(1)
+        node.time += 0.6
+        node.many(2)
+    counts = [line["count"] for line in said]
+    assert said[0] == {"event": "lookup.too-many", "whose": "person", "count": 1, "log_level": "warning"}
+    assert len(counts) == 2
+    assert counts[1] >= 100
 
 
 def test_a_steady_ward_is_never_held_up():

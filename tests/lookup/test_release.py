@@ -251,7 +251,7 @@ def test_where_and_by_whom_the_patient_is_seen_does_not_show(passage):
         ),
         _observation(
             "2",
-            performer=[{"display": "MARKED"}, {"reference": "#d", "display": "MARKED"}, {"type": "Organization", "display": "MARKED"}],
+            performer=[{"display": "MARKED"}, {"display": "MARKED", "_display": {"id": "x"}}, {"reference": "#d", "display": "MARKED"}, {"type": "Organization", "display": "MARKED"}],
             encounter={"reference": "Encounter/1", "display": "MARKED"},
             note=[{"authorString": "MARKED", "text": "kept"}],
             contained=[{"resourceType": "Practitioner", "id": "d", "name": [{"text": "MARKED"}]}, {"resourceType": "Medication", "id": "m"}],
@@ -267,6 +267,89 @@ def test_where_and_by_whom_the_patient_is_seen_does_not_show(passage):
     assert released["encounter"]["reference"].startswith("Encounter/")
     assert "performer" not in released
     assert "tag" not in released["meta"]
+
+
+DMD = {"system": "https://dmd.nhs.uk", "value": "376689003"}
+LOCAL = {"system": "https://king.example/MARKED", "value": "MARKED", "assigner": {"display": "MARKED"}}
+ORDER = {"resourceType": "MedicationRequest", "id": "1", "subject": OURS, "status": "active", "intent": "order"}
+
+
+def test_a_restricted_patients_prescription_keeps_its_medicine_and_not_who_makes_or_numbers_it(passage):
+    medicine = {
+        "resourceType": "Medication",
+        "id": "m",
+        "identifier": [LOCAL],
+        "code": {"coding": [{"system": "https://king.example/MARKED", "code": "MARKED", "display": "Amlodipine"}]},
+        "manufacturer": {"reference": "Organization/king", "display": "MARKED"},
+        "extension": [{"url": "https://king.example/MARKED", "valueString": "MARKED"}],
+        "ingredient": [{"itemReference": {"reference": "Substance/s", "display": "Amlodipine besilate"}}],
+        "batch": {"lotNumber": "7"},
+    }
+    passed = passage.whole(
+        ORDER | {"medicationReference": {"reference": "Medication/m", "display": "Amlodipine"}},
+        medicine,
+        hiding=Hiding.PLACES,
+    )
+    order, kept = passed.content["MedicationRequest/1"], passed.content["Medication/m"]
+    assert order["medicationReference"] == {"reference": f"Medication/{kept['id']}", "display": "Amlodipine"}
+    assert kept["code"] == {"text": "Amlodipine"}
+    assert kept["ingredient"][0]["itemReference"]["display"] == "Amlodipine besilate"
+    assert kept["batch"] == {"lotNumber": "7"}
+    assert not {"identifier", "manufacturer", "extension"} & kept.keys()
+    assert b"MARKED" not in passed.bytes
+    assert b"king" not in passed.bytes
+    assert [(fact.kind, fact.names) for fact in passed.facts] == [("medication", ("Amlodipine",))]
+
+
+@pytest.mark.parametrize(
+    ("reference", "left"),
+    [
+        ({"display": "Methotrexate"}, {"display": "Methotrexate"}),
+        ({"identifier": DMD | {"assigner": {"display": "MARKED"}}}, {"identifier": DMD}),
+        ({"identifier": LOCAL, "display": "Methotrexate"}, {"display": "Methotrexate"}),
+        ({"identifier": {"value": "MARKED"}, "display": "Methotrexate"}, {"display": "Methotrexate"}),
+        (
+            {"reference": "https://elsewhere.example/MARKED/Medication/1", "display": "Methotrexate"},
+            {"display": "Methotrexate"},
+        ),
+        ({"type": "Medication", "display": "Methotrexate"}, {"type": "Medication", "display": "Methotrexate"}),
+        (
+            {"display": "Methotrexate", "_display": {"extension": [{"url": "x", "valueString": "MARKED"}]}},
+            {"display": "Methotrexate"},
+        ),
+        (
+            {"reference": {"x": "MARKED"}, "type": {"x": "MARKED"}, "display": "Methotrexate"},
+            {"display": "Methotrexate"},
+        ),
+        ({"display": ["MARKED"], "type": ["MARKED"]}, None),
+        ({"type": "Organization", "display": "MARKED"}, None),
+        ({"reference": "Practitioner/MARKED", "display": "MARKED"}, None),
+        ({"reference": "Ward/MARKED", "display": "MARKED"}, None),
+    ],
+)
+@pytest.mark.parametrize("element", ["medicationReference", "reasonReference", "specimen"])
+def test_where_only_words_or_a_shared_number_say_what_was_given_or_found_they_stay(passage, element, reference, left):
+    passed = passage.whole(ORDER | {element: reference}, hiding=Hiding.PLACES)
+    assert passed.content["MedicationRequest/1"].get(element) == left
+    assert b"MARKED" not in passed.bytes
+
+
+@pytest.mark.parametrize("type_", ["Endpoint", "CareTeam", "HealthcareService", "OrganizationAffiliation"])
+def test_of_a_restricted_patient_no_reference_to_a_place_or_a_person_stays(passage, type_):
+    told = {"reference": f"{type_}/MARKED", "display": "MARKED"}
+    inner = {"resourceType": type_, "id": "inside", "name": "MARKED"}
+    released = passage.one(
+        _observation(performer=[told, {"reference": "#inside"}], device=told, contained=[inner], status="final"),
+        hiding=Hiding.PLACES,
+    )
+    assert released.keys() == {"resourceType", "id", "meta", "subject", "status"}
+
+
+def test_where_places_are_hidden_the_kind_of_service_and_the_number_of_its_row_say_which(passage):
+    medicine = ORDER | {"medicationCodeableConcept": {"text": "Amlodipine"}}
+    assert [fact.where for fact in passage.whole(medicine).facts] == ["St Elsewhere"]
+    hidden = passage.whole(medicine, hiding=Hiding.PLACES, source="acute-1")
+    assert [fact.where for fact in hidden.facts] == ["st Elsewhere (acute-1)"]
 
 
 def test_entries_leave_in_an_order_that_does_not_depend_on_arrival(passage):

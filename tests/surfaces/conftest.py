@@ -129,8 +129,9 @@ class FakeLookup:
         self.told.append("abandoned")
         self.settled.set()
 
-    def delivered(self, arrived):
+    def delivered(self, arrived, *, code=None, shown=None):
         self.told.append("delivered" if arrived else "not-delivered")
+        self.code, self.shown = code, shown
         self.settled.set()
 
 

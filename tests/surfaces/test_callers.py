@@ -50,8 +50,15 @@ async def test_a_flood_without_tokens_costs_one_record_a_second_and_is_counted(c
     found = records("authentication.refused")
     assert 1 <= len(found) <= 3
     assert found[0]["address"] == "127.0.0.1"
-    assert found[0]["reason"] == "not-authenticated"
+    assert found[0]["reason"] == "missing"
     assert sum(record["count"] for record in found) <= 50
+
+
+async def test_why_a_token_does_not_count_is_in_the_journal_and_not_in_the_answer(ask, sign, records):
+    response = await ask(token=sign(audience="http://elsewhere.test"))
+    assert response.status == 401
+    assert "audience" not in await response.text()
+    assert [record["reason"] for record in records("authentication.refused")] == ["audience"]
 
 
 async def test_the_address_is_the_peers_whatever_a_header_says(client, records):
@@ -121,8 +128,8 @@ async def test_refusals_of_one_who_asks_too_much_are_counted_and_none_is_lost(as
     assert len(told) < 30
     assert {record["code"] for record in told} == {"too-many-requests"}
     assert told[0]["count"] == 1
+    assert len({record["patient"] for record in told}) == 1
     assert told[0]["patient"]
-    assert all(record["patient"] is None for record in told if record["count"] > 1), "they may be of several patients"
 
 
 async def test_what_was_only_counted_is_recorded_when_the_broker_stops(ask, app, lookups, records, eventually):
@@ -140,10 +147,30 @@ async def test_each_person_has_a_record_of_their_own(ask, sign, lookups, records
     assert [record["user"]["subject"] for record in records("request.refused")] == ["a", "b"]
 
 
-async def test_what_is_refused_for_another_reason_has_a_record_each(ask, records):
-    for _ in range(3):
+async def test_refusals_about_several_patients_that_were_counted_together_name_none(
+    ask, app, sign, records, eventually
+):
+    for number in ("9990000026", "9990000026", "9990000034"):
+        assert (await ask(token=sign(nhs_number=number))).status == 403
+    app[REPEATS].close()
+    await eventually(lambda: len(records("request.refused")) == 2)
+    first, others = records("request.refused")
+    assert (first["count"], others["count"]) == (1, 2)
+    assert first["patient"]
+
+
+async def test_whoever_sends_what_is_wrong_again_and_again_has_a_record_a_second_for_each_code(
+    ask, app, records, eventually
+):
+    for _ in range(20):
         assert (await ask({"categories": ["no such"]})).status == 400
-    assert [record["count"] for record in records("request.refused")] == [1, 1, 1]
+        assert (await ask({"no such field": 1})).status == 400
+    app[REPEATS].close()
+    await eventually(lambda: sum(record["count"] for record in records("request.refused")) == 40)
+    told = records("request.refused")
+    assert {record["code"] for record in told} == {"unknown-category", "invalid-request"}
+    assert len(told) <= 8
+    assert [record["count"] for record in told[:2]] == [1, 1], "the first of each code, at once"
 
 
 def refuse_all(lookups, error):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.lookup.values import Started
+from broker.lookup.values import Started, Status
 from broker.surfaces import delivery
 from broker.surfaces.replies import chunks
 
@@ -103,6 +103,22 @@ async def test_a_client_that_takes_a_little_now_and_then_does_not_hold_a_record_
     rest = await reader.read()
     assert not rest.endswith(b"0\r\n\r\n"), "a stream without its end"
     assert sum(map(len, taken)) + len(rest) < 30_000_000, "cut, so that no client takes it for the whole"
+
+
+async def test_an_error_in_the_place_of_what_was_released_is_delivered_with_its_code(client, lookups, make, sign):
+    async def empty():
+        yield Started(lookup_id="lookup-1", rows=())
+        yield make.summary(make.row(status=Status.UNREACHABLE, resources=0), complete=False)
+
+    lookups.events = empty
+    response = await client.get(
+        "/fhir/Condition",
+        params={"patient.identifier": "https://fhir.nhs.uk/Id/nhs-number|9990000018"},
+        headers={"Authorization": f"Bearer {sign()}"},
+    )
+    assert response.status == 503
+    assert lookups.lookups[0].told == ["delivered"]
+    assert lookups.lookups[0].code == "sources-unavailable"
 
 
 async def test_the_time_in_which_sources_think_is_not_the_clients(ask, lookups, make, monkeypatch):

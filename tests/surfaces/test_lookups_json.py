@@ -121,12 +121,12 @@ async def test_what_the_lookup_refuses_has_its_own_status(ask, lookups):
 
 async def test_a_full_node_says_when_to_come_again_and_it_is_recorded(ask, lookups, records):
     def full(*_, **__):
-        raise Overloaded(retry_after=1.2)
+        raise Overloaded("This node is being stopped.", retry_after=1.2)
 
     lookups.begin = full
     response = await ask()
     assert (response.status, response.headers["Retry-After"]) == (503, "2")
-    assert (await response.json())["error"]["code"] == "overloaded"
+    assert (await response.json())["error"] == {"code": "overloaded", "message": "This node is being stopped."}
     assert [record["code"] for record in records("request.refused")] == ["overloaded"]
 
 

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import re
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +67,13 @@ async def test_a_loop_that_fails_again_and_again_says_so_once_a_second(said, mon
 def test_the_catalogue_in_the_documentation_is_the_catalogue():
     for operation in Operation:
         assert f"    {operation.value} " in operations.__doc__
+
+
+@pytest.mark.parametrize("room", ["lookup", "surfaces", "auth", "identity"])
+def test_what_a_room_below_says_with_an_event_of_its_own_is_in_it_too(room):
+    said = {
+        event
+        for module in Path(str(files("broker"))).joinpath(room).rglob("*.py")
+        for event in re.findall(r'_log\.\w+\(\s*"([a-z]+\.[a-z-]+)"', module.read_text())
+    }
+    assert not [event for event in said if f"    {event} " not in operations.__doc__]

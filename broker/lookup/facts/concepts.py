@@ -1,5 +1,6 @@
 """How is one concept compared with another? By its codes in their usual spelling, else by all of its words."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "keys_of",
     "names_of",
     "normal",
+    "plain",
     "status_codes",
 ]
 
@@ -60,7 +62,7 @@ def _usual(coding: Any) -> Coding | None:
 
 
 def names_of(concept: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a source calls it: its text, then what its codings are displayed as."""
+    """What a source calls it, to be shown: its text, then what its codings are displayed as."""
     text = concept.get("text")
     names = [text] if text and text.__class__ is str else []
     codings = concept.get("coding")
@@ -70,7 +72,11 @@ def names_of(concept: Mapping[str, Any]) -> tuple[str, ...]:
                 display = coding["display"]
                 if display.__class__ is str and display and display != text:
                     names.append(display)
-    return tuple(names)
+    return tuple(name if name.isprintable() else _UNSEEN.sub(" ", name) for name in names)
+
+
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, and what turns the direction of all that follows: words of others are shown within ours."""
 
 
 def normal(words: str) -> str:
@@ -78,6 +84,14 @@ def normal(words: str) -> str:
     if len(words) > _LONGEST:
         return ""
     return " ".join(unicodedata.normalize("NFKC", words).casefold().split())
+
+
+_PUNCTUATION = re.compile(r"[\s!-/:-@\[-`{-~\u2010-\u2027]+")
+
+
+def plain(words: str) -> str:
+    """Words as `normal` has them, without punctuation: empty also of nothing but punctuation."""
+    return _PUNCTUATION.sub(" ", normal(words)).strip()
 
 
 def key_of(concept: Any) -> str | None:

@@ -17,6 +17,7 @@ from broker.lookup.facts.concepts import (
     status_codes,
 )
 from broker.lookup.facts.medicines import Medications, course_of, qualifiers_of, referred, standing_of
+from broker.lookup.facts.natures import nature_of
 from broker.lookup.facts.negatives import UNNAMING, none_known, says_nothing
 from policies.values import Coding
 
@@ -38,7 +39,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
         since: the day on which it began, where it is said.
         until: the day on which it ended, where it is said.
         none_known: an allergy record that says there are none: of which kind (`""` for all kinds).
-        nature: for an allergen, its FHIR categories (`medication`, `food` ...), empty where not said.
+        nature: for an allergen, its FHIR categories (`medication`, `food` ...), empty where nobody can tell.
         severities: (scale, how bad on it): `criticality`, `reaction` (the worst), `severity`.
     """
 
@@ -91,8 +92,7 @@ def _named(concept: Mapping[str, Any]) -> tuple[frozenset[Coding], tuple[str, ..
     if codes.isdisjoint(UNNAMING):
         return codes, names_of(concept)
     codes -= UNNAMING
-    text = concept.get("text")
-    return codes, names_of(concept) if codes else (text,) if text and isinstance(text, str) else ()
+    return codes, names_of(concept if codes else {"text": concept.get("text")})
 
 
 # --- allergies
@@ -108,17 +108,15 @@ def _allergy(data: Mapping[str, Any], reference: str, origin: tuple[str, str], _
     written, called = codes_of(concept), names_of(concept)
     negative = none_known(written, called)
     codes, names = (written, called) if written.isdisjoint(UNNAMING) else _named(concept)
-    words = concept.get("text")
     reactions = data.get("reaction")
     if not codes and negative is None and reactions:
         # Allergic to something: to what, the reaction says. Without a code at all it is still an allergy.
         substance = first(reactions).get("substance")
         if substance.__class__ is dict:
             codes, more = _named(substance)
-            names, written, words = names + more, written | codes, words or " ".join(more)
-    if negative is None and says_nothing(written, words if isinstance(words, str) else ""):
+            names, written = names + more, written | codes
+    if negative is None and says_nothing(written, names):
         return None
-    nature = data.get("category")
     return Fact(
         "allergy",
         reference,
@@ -130,7 +128,7 @@ def _allergy(data: Mapping[str, Any], reference: str, origin: tuple[str, str], _
         None,
         None,
         negative,
-        frozenset(n for n in nature if isinstance(n, str)) if isinstance(nature, list) else frozenset(),
+        nature_of(written, names, data.get("category")) if negative is None else frozenset(),
         _allergy_severities(data.get("criticality"), reactions),
     )
 

@@ -27,7 +27,12 @@ make as many edges as there are of them, and not a product."""
 
 
 class Closure:
-    """What goes with what is kept out: edges between resources, from the board's closure table."""
+    """What goes with what is kept out: edges between resources, from the board's closure table.
+
+    Attributes:
+        out: what is kept out.
+        medicines: those that something refers to and that are not at hand, wherever they are.
+    """
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class Closure:
         self._named_out: set[_Node] = set()
         self._loses_entries = False
         self.out: set[Target] = set()
+        self.medicines: set[Target] = set()
 
     def seed(self) -> Generator[None, None, None]:
         """Find what is kept out by itself, and what lacks for a judgement."""
@@ -159,17 +165,22 @@ class Closure:
         Whatever element they stand in: what is not at hand may have to be taken out of what refers to it.
         """
         met = self._met
-        for _, reference in item.references:
+        for element, reference in item.references:
             literal = reference.get("reference")
             if literal in met:
                 continue
             met.add(literal)
             target = self._target_of(reference)
-            if target is None or target in self._items or not self._may_decide(target, reference):
+            if target is None or target in self._items:
+                continue
+            if target[0] == "Medication" or element == "medicationReference":
+                self.medicines.add(target)
+            if not self._may_decide(target, reference):
                 continue
             if target[0] and not self._final:
                 self._lacks.add(target)
-            elif self._runs_excluded or "/".join(target) in self._unread:
+            elif self._runs_excluded or ("/".join(target) in self._unread and target not in self.medicines):
+                # A prescription without its medicine stays, and says so: to hide it would hide that there is one.
                 self.out.add(target)
 
     def _may_decide(self, target: Target, reference: Mapping[str, Any]) -> bool:

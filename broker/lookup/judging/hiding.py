@@ -24,7 +24,56 @@ class Hiding(StrEnum):
     """Also where they are seen, and by whom."""
 
 
-_PLACES = frozenset({"Organization", "Location", "Practitioner", "PractitionerRole", "HealthcareService", "CareTeam"})
+_PLACES = frozenset({
+    "CareTeam",
+    "Endpoint",
+    "HealthcareService",
+    "Location",
+    "Organization",
+    "OrganizationAffiliation",
+    "Practitioner",
+    "PractitionerRole",
+})
+
+_THINGS = frozenset({
+    "BiologicallyDerivedProduct",
+    "Device",
+    "DeviceDefinition",
+    "Medication",
+    "MedicationKnowledge",
+    "Specimen",
+    "Substance",
+})
+"""What a reference to one of these calls it says what was given or used: a prescription without it is of nothing."""
+
+_KEPT = (SUBJECT.keys() | _THINGS | {"Appointment", "Patient"}) - _PLACES
+"""What may be referred to: what is in no list is taken for a place."""
+
+_OF_NO_PLACE = frozenset({
+    # Of a thing
+    "additiveReference",
+    "codeReference",
+    "device",
+    "itemReference",
+    "manipulated",
+    "medicationReference",
+    "productReference",
+    "specimen",
+    "substance",
+    "substanceReference",
+    "usedReference",
+    # Of a finding
+    "addresses",
+    "complicationDetail",
+    "condition",
+    "diagnosisReference",
+    "goal",
+    "hasMember",
+    "problem",
+    "reasonReference",
+    "result",
+})
+"""Elements whose References can be to no place and nobody (FHIR R4): one of words alone says what, not where."""
 
 
 class Hider:
@@ -92,10 +141,13 @@ class Hider:
         if gone:
             prune(item.data)
 
-    def _hide_places(self, node: dict[str, Any], *, besides: str | None = None) -> None:
-        """Take out of one object, and all below it, what says where or who. `besides` names the patient."""
-        if _is_reference(node):
-            self._hide_reference(node)
+    def _hide_places(self, node: dict[str, Any], within: str = "", *, besides: str | None = None) -> None:
+        """Take out of one object, and all below it, what says where or who.
+
+        `within` is the element that it stands in; `besides` the one that names the patient.
+        """
+        if _is_reference(node) or (within in _OF_NO_PLACE and node.keys() <= _REFERENCE_KEYS):
+            self._hide_reference(node, within)
             return
         if _is_business_identifier(node) or _is_local_coding(node):
             node.clear()
@@ -119,17 +171,22 @@ class Hider:
                 continue
             for one in value if isinstance(value, list) else [node[element]]:
                 if isinstance(one, dict):
-                    self._hide_places(one)
+                    self._hide_places(one, element)
 
-    def _hide_reference(self, node: dict[str, Any]) -> None:
-        """A Reference to anything but the patient or another part of the record says where or who."""
-        for element in ("identifier", "extension"):
-            node.pop(element, None)
-        literal = node.get("reference")
-        if isinstance(literal, str) and literal.startswith("#"):
+    def _hide_reference(self, node: dict[str, Any], within: str) -> None:
+        """A Reference to anything but the patient, another part of the record or a thing says where or who."""
+        identifier = _shared(node.get("identifier"))
+        for element in [one for one, said in node.items() if one not in _SAID or not isinstance(said, str)]:
+            del node[element]
+        literal = node.get("reference", "")
+        if literal.startswith("#"):
             return
-        target = self._targets.of(literal) if isinstance(literal, str) else None
-        if target is None or (target[0] not in SUBJECT and target[0] != "Patient") or target[0] in _PLACES:
+        target = self._targets.of(literal) if literal else None
+        kind = node.get("type") if target is None else target[0]
+        if kind in _THINGS or (within in _OF_NO_PLACE and (kind is None or kind in _KEPT)):
+            if identifier:
+                node["identifier"] = identifier
+        elif target is None or kind not in _KEPT:
             node.clear()
         else:
             node.pop("display", None)
@@ -170,6 +227,13 @@ def _is_business_identifier(node: Mapping[str, Any]) -> bool:
     return isinstance(node.get("system"), str) and isinstance(node.get("value"), str)
 
 
+def _shared(identifier: Any) -> dict[str, str]:
+    """What stays of an Identifier: of a system that all use, as dm+d, it says what something is, not whose."""
+    if _is_object(identifier) and _is_business_identifier(identifier) and _is_well_known(identifier["system"]):
+        return {key: identifier[key] for key in ("system", "value")}
+    return {}
+
+
 def _is_local_coding(node: dict[str, Any]) -> bool:
     """A Coding of somebody's own system. A Quantity in somebody's own units keeps the words for them."""
     if _is_well_known(node.get("system")):
@@ -199,7 +263,8 @@ def _take(node: dict[str, Any], element: str) -> None:
         one.clear()
 
 
-_REFERENCE_KEYS = frozenset({"reference", "type", "identifier", "display", "id", "extension"})
+_SAID = frozenset({"reference", "type", "display"})
+_REFERENCE_KEYS = _SAID | {f"_{one}" for one in _SAID} | {"identifier", "id", "extension"}
 
 
 def _is_reference(node: Mapping[str, Any]) -> bool:

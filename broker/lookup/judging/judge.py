@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from adapters.contract import Identity, Resource
+from adapters.contract import Identity
 from broker.lookup.facts import Fact
-from broker.lookup.fanout import Answer
+from broker.lookup.fanout import Answer, Further
 from broker.lookup.ids import Ids
 from broker.lookup.judging.guard import PAUSE, Guarded, guard
 from broker.lookup.judging.hiding import Hiding
@@ -30,7 +30,7 @@ __all__ = ["Judge", "Judged", "failed_row"]
 _MOST_LACKING = 1_000
 """References read to judge one source; more than that come from a source that refers to what it does not have."""
 
-MoreReader = Callable[[Sequence[str]], Awaitable[list[Resource]]]
+MoreReader = Callable[[Sequence[str]], Awaitable[Further]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +115,10 @@ class Judge:
             scope, lost = self._scope(ask, answer)
             screened = await self._screen(items, guarded, scope, final=False)
             if screened.lacks:
-                unread = screened.lacks[_MOST_LACKING:]
-                further, failed = await paced(read(await more(screened.lacks[:_MOST_LACKING])))
+                said = await more(screened.lacks[:_MOST_LACKING])
+                further, failed = await paced(read(said.resources))
+                known = said.absent.union(f"{item.type}/{item.id}" for item in further)
+                unread = [one for one in screened.lacks if one not in known]
                 items.extend(further)
                 unreadable.extend(failed)
                 guarded = await self._guard(ask, items)
@@ -217,13 +219,18 @@ class Judge:
         left = [one.type for one in guarded.unusable if (one.type, one.id) not in screened.out]
         unusable = [*unreadable, *left]
         # Whatever category depends on what was not read, it may lack something.
-        short = [*unusable, ""] if unread else unusable
+        short = [*unusable, *screened.without_medicine, *([""] if unread else ())]
         row = self._row(ask, answer, screened, patient if lost is None else None, short, lost)
         notes = [*answer.notes, *guarded.notes]
         if unusable and lost is None:
             notes.append(f"{len(unusable)} resource{'s' if len(unusable) > 1 else ''} could not be read or used")
         if unread:
-            notes.append(f"{unread} references that decide were not read: what depends on them is left out")
+            several = f"{unread} references that decide were" if unread > 1 else "a reference that decides was"
+            notes.append(f"{several} not read: what depends on {'them' if unread > 1 else 'it'} is left out")
+        if medicines := len(screened.medicines):
+            notes.append(
+                f"{medicines} medicine{'s' if medicines > 1 else ''} that prescriptions refer to could not be read"
+            )
         if ask.organisation.excluded_services:
             notes.append(RUNS_EXCLUDED)
         return Judged(

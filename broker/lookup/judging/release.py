@@ -49,6 +49,13 @@ class Origin:
     label: str
     organisation: str | None
 
+    def named(self, name: str) -> str:
+        """The organisation, as links and contradictions name it, of what its row says."""
+        if self.organisation is not None:
+            return name
+        # A kind of service is no name: with the number of the row one is told from another.
+        return f"{name[:1].lower()}{name[1:]} ({self.place})"
+
 
 _ATTACHMENTS: Mapping[str, tuple[str, ...]] = {
     "DocumentReference": ("content", "attachment"),
@@ -83,7 +90,7 @@ def release(
         patient_id: of the one Patient.
         hiding: what must not show.
         order: rank of each category, for the order of the reply.
-        where: the organisation, as links and contradictions name it.
+        where: the name of the row, for links and contradictions.
 
     Returns:
         The entries, in order, and what merging needs of them.
@@ -118,7 +125,7 @@ def release(
         data = item.data
         new = rewriter.id_of(item.id)
         if one.categories and item.type in RECORDED:
-            fact = fact_of(item.type, data, f"{item.type}/{new}", (origin.source, where), medication)
+            fact = fact_of(item.type, data, f"{item.type}/{new}", (origin.source, origin.named(where)), medication)
             if fact is not None:
                 facts.append(fact)
         rank = ranks.get(one.categories)

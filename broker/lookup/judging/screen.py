@@ -5,6 +5,7 @@ this role, with the same closure; what the role may not see. Pure: what it lacks
 that once, and it judges again. Counts, links and contradictions are made from what is left, never from what came.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,9 @@ class Screened:
         out: targets that nothing released may refer to.
         withheld: categories of which the role may know that something is held back.
         withheld_types: FHIR types of which it may.
-        lacks: references, of things that decide and did not come, to be read once.
+        lacks: references, of things that decide and did not come, to be read once; medicines last, which are many.
+        medicines: medicines that did not come, and that something kept refers to.
+        without_medicine: FHIR types of what refers to them.
     """
 
     kept: list[Kept] = field(default_factory=list)
@@ -72,6 +75,8 @@ class Screened:
     withheld: set[str] = field(default_factory=set)
     withheld_types: set[str] = field(default_factory=set)
     lacks: list[str] = field(default_factory=list)
+    medicines: set[Target] = field(default_factory=set)
+    without_medicine: set[str] = field(default_factory=set)
 
     def hold_back(self, item: Item, known: Collection[str]) -> None:
         """Say of `item`, which is not released, as much as the role may know: its categories, if any."""
@@ -111,7 +116,8 @@ def screen(
         copies=copies,
     )
     yield from closure.seed()
-    screened = Screened(lacks=sorted((yield from closure.lacking(scope.asked))))
+    lacks = yield from closure.lacking(scope.asked)
+    screened = Screened(lacks=sorted(lacks, key=lambda one: (one.startswith("Medication/"), one)))
     if screened.lacks and not final:
         return screened
     yield from closure.spread()
@@ -147,6 +153,8 @@ def screen(
         elif not kind.type and item.type in tables.supporting:
             supporting[item.type, item.id] = item
     screened.kept.extend((yield from _supporters(screened.kept, supporting, guarded)))
+    if closure.medicines:
+        yield from _miss(closure.medicines, screened, guarded)
     return screened
 
 
@@ -302,6 +310,26 @@ def _supporters(
                 found[target] = Kept(supporting[target], ())
                 waiting.append(supporting[target])
     return [found[target] for target in sorted(found)]
+
+
+def _miss(medicines: Collection[Target], screened: Screened, guarded: Guarded) -> Generator[None, None, None]:
+    """Put down which of these medicines something kept refers to, itself or by a medicine that they are part of."""
+    referring: dict[Target, list[Item]] = defaultdict(list)
+    shown = {one.item.type for one in screened.kept if one.categories}
+    for n, one in enumerate(screened.kept):
+        if not n % PAUSE:
+            yield
+        for _, reference in one.item.references:
+            if literal := reference.get("reference"):
+                referring[guarded.targets.of(literal) or ("", literal)].append(one.item)
+    screened.medicines = referring.keys() & medicines
+    waiting = list(screened.medicines)
+    while waiting:
+        for item in referring.pop(waiting.pop(), ()):
+            if item.type in shown:
+                screened.without_medicine.add(item.type)
+            else:
+                waiting.append((item.type, item.id))
 
 
 def _security_labels(data: Mapping[str, Any]) -> list[Coding]:

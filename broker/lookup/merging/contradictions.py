@@ -5,7 +5,11 @@ A closed list: `KINDS`. No side wins, nothing is advised beyond asking and check
 
 - **None known against an allergen**, also within one source: whoever reads either record alone is misled. A negative
   for drugs is contradicted by a medication or a biologic, one for food by a food, one for the environment by what is of
-  it; one for all kinds by every allergen; and each of them by an allergen whose nature is not said.
+  it; one for all kinds by every allergen; and each of them by an allergen whose nature nobody can tell
+  (`facts.natures`), in words that say so. Words that deny but leave a doubt, and negatives that are narrower than a
+  kind, are no side of it (`facts.negatives`). Allergies are what is recorded as AllergyIntolerance: an allergy that a
+  source has in its problem list (a Condition, an Observation) is compared with problems alone, and does not contradict
+  that none is known. Such lists hold what is past, in the family or ruled out as well, and do not say which.
 - **Active against ended**, between sources: a source that lists the thing as active as well has moved on, and its older
   entry is history. A problem that ended before the others say it began came back: no contradiction. Remission is none.
 - **A medicine active against stopped**, between sources: stopped or on hold, as `medicines.standing_of` reads them. A
@@ -102,7 +106,8 @@ def against_none_known(facts: Sequence[Fact]) -> Generator[None, None, list[Cont
             for fact in piece:
                 if not scope or not fact.nature or not fact.nature.isdisjoint(_CONTRADICTED_BY[scope]):
                     against.append(fact)
-                    places[_called(fact)].add(fact.where)
+                    untold = ", of a kind that is not recorded" if scope and not fact.nature else ""
+                    places[f"{_called(fact)}{untold}"].add(fact.where)
         if against:
             denied = yield from in_order(denying, _reference)
             against = yield from in_order(against, _reference)

@@ -8,17 +8,29 @@ A client that reads outcomes says `Prefer: partial-results`, and gets neither.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from broker.errors import NotFound, PageExpired, RoleNotPermitted
+from broker.errors import BrokerError, NotFound, NotSupported, PageExpired, RoleNotPermitted
 from broker.lookup.ids import Ids
 from broker.surfaces.fhir import pages
-from broker.surfaces.fhir.asking import Asking, Read, Search, Wanted
+from broker.surfaces.fhir.asking import NOT_BY_ITSELF, Asking, Read, Search, Wanted
 from broker.surfaces.fhir.bundle import searchset
-from broker.surfaces.fhir.found import Found
-from broker.surfaces.fhir.outcome import Shown, nothing_found, search_outcome
+from broker.surfaces.fhir.found import OF_SEVERAL, Found, made_of
+from broker.surfaces.fhir.outcome import (
+    END,
+    GONE,
+    NAMELESS,
+    NOTHING,
+    Shown,
+    nothing_found,
+    restriction,
+    search_outcome,
+)
 from broker.surfaces.replies import Pieces
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "unheard"]
+
+_PREFER: Final = " With `Prefer: partial-results` the answer comes as it is."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +60,15 @@ class Answers:
             case Read():
                 return (yield from self._read(wanted))
 
+    def restrictions(self, wanted: Wanted) -> list[str]:
+        """What bounds the answer to `wanted`, each in a word."""
+        nameless = wanted.type == "Patient" and self._nameless
+        return [*self.found.restrictions, *(["demographics-left-out"] if nameless else [])]
+
+    @property
+    def _nameless(self) -> bool:
+        return all(map(self.found.says_nothing, self.found.matches("Patient")))
+
     def _may_see(self, type_: str) -> None:
         # Whatever else it is in, a resource must be permitted where it has its home: without that there is none.
         if self.asking.tables.home[type_] in self.found.not_permitted:
@@ -56,24 +77,28 @@ class Answers:
     def _search(self, search: Search) -> Pieces:
         found, page = self.found, search.page
         left = found.left(search.type)
-        complete = bool(found.rows) and not left
-        matches = found.matches(search.type)
+        unseen = self._unseen(search.type)
+        complete = bool(found.rows) and not left and not unseen
+        matches = () if self._stands_for_nothing(search.type, left) else found.matches(search.type)
         if page is not None and (yield from found.digest(search.type)) != page.digest:
             raise PageExpired
         start = 0 if page is None else page.offset
         end = len(matches) if search.count is None else min(start + search.count, len(matches))
         shown = matches[start:end]
         if not (complete or shown or self.partial):
-            raise nothing_found(left, preferable=True)
+            raise self._nothing(search, left, unseen)
         links = [("self", self._self(search))]
         if end < len(matches) or not (complete or self.partial):
             digest = page.digest if page is not None else (yield from found.digest(search.type))
             place = pages.Page(search.number, search.type, end, search.count, digest)
             links.append(("next", self._page(search.type, place)))
         accompanying = yield from found.accompanying(shown)
+        restrictions = [restriction(name) for name in self.restrictions(search)]
+        if unseen:
+            restrictions.append(restriction("not-compared", _not_compared(unseen)))
         return (
             yield from searchset(
-                search_outcome(left, found.rows),
+                search_outcome(left, found.rows, restrictions),
                 [*shown, *accompanying],
                 base=self.asking.base,
                 lookup_id=found.lookup_id,
@@ -81,6 +106,19 @@ class Answers:
                 total=len(matches) if complete else None,
             )
         )
+
+    def _nothing(self, search: Search, left: list[Shown], unseen: list[str]) -> BrokerError:
+        if unseen and not left:
+            return RoleNotPermitted(_not_compared(unseen) + _PREFER)
+        return nothing_found(left, (unheard(search) if search.page is None else END) + _PREFER)
+
+    def _unseen(self, type_: str) -> list[str]:
+        """Categories that the role may not see, of all that an answer of this type is made of."""
+        return sorted({self.asking.tables.home[one] for one in made_of(type_)} & self.found.not_permitted)
+
+    def _stands_for_nothing(self, type_: str, left: list[Shown]) -> bool:
+        """There is always a Patient: while something is open, one that says no more than the token is no match."""
+        return type_ == "Patient" and bool(left) and not self.partial and self._nameless
 
     def _self(self, search: Search) -> str:
         if search.page is not None:
@@ -94,14 +132,31 @@ class Answers:
     def _read(self, read: Read) -> Pieces:
         if not read.supporting:
             self._may_see(read.type)
+        # What accompanies others may be missing for the lack of any of them.
+        left = [row for row in self.found.left(None if read.supporting else read.type) if _may_hold(row, read)]
+        if self._stands_for_nothing(read.type, left):
+            raise nothing_found(left, NAMELESS + _PREFER)
         ids = Ids(self.asking.keys.id_check_key, read.number)
         for entry in self.found.all_of(read.type):
             yield
             if entry.id == read.id or _is_of_digest(entry.id, read, ids):
                 return [entry.content]
-        # What accompanies others may be missing for the lack of any of them.
-        left = [row for row in self.found.left(None if read.supporting else read.type) if _may_hold(row, read)]
-        raise nothing_found(left) if left else NotFound
+        if left:
+            raise nothing_found(left, unheard(read))
+        if read.type == OF_SEVERAL and read.home is not None and read.home.source is None:
+            raise NotSupported(NOT_BY_ITSELF)  # where places are hidden, the broker's own have ids like all others
+        raise NotFound
+
+
+def unheard(wanted: Wanted) -> str:
+    """What is said where there is nothing for `wanted`, and that is not certain."""
+    if wanted.type == "Patient":
+        return NAMELESS
+    return NOTHING if isinstance(wanted, Search) else GONE
+
+
+def _not_compared(unseen: list[str]) -> str:
+    return f"This role may not see {', '.join(unseen)}: contradictions in them were not looked for."
 
 
 def _may_hold(row: Shown, read: Read) -> bool:

@@ -19,11 +19,11 @@ from broker.surfaces.fhir.parameters import Pairs, shown
 from broker.surfaces.rooms import KEYS, POLICIES, REGISTRY, SETTINGS
 from policies.tables import Tables
 
-__all__ = ["Asking", "Read", "Search", "Wanted", "base_of"]
+__all__ = ["NOT_BY_ITSELF", "Asking", "Read", "Search", "Wanted", "base_of"]
 
 _BROKERS_OWN: Final = frozenset({"linkage", "detected-issue"})
 """What stands for a source in the ids of what the broker made of several resources (`broker.lookup.merging.merge`)."""
-_NOT_BY_ITSELF: Final = (
+NOT_BY_ITSELF: Final = (
     "What the broker says of several resources stands only in the answer that they are in: search for them again."
 )
 
@@ -145,7 +145,7 @@ class Asking:
         if home is None:
             raise NotFound
         if home.source in _BROKERS_OWN:
-            raise NotSupported(_NOT_BY_ITSELF)
+            raise NotSupported(NOT_BY_ITSELF)
         practice = home.source is not None and self._is_practice(home.source)
         supporting = type_ not in self.tables.home
         return Read(number=number, type=type_, id=id_, home=home, supporting=supporting, practice=practice)
@@ -173,7 +173,7 @@ class Asking:
 
     def _known(self, type_: str) -> None:
         if type_ == "Linkage":
-            raise NotSupported(_NOT_BY_ITSELF)
+            raise NotSupported(NOT_BY_ITSELF)
         if type_ not in self.tables.home and type_ not in self.tables.supporting:
             raise NotFound(f"{shown(type_)} is not a FHIR type here: /fhir/metadata names them.")
 

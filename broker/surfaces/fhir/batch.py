@@ -11,17 +11,25 @@ from typing import Any, Final
 from aiohttp import web
 
 from broker.auth import Caller
-from broker.errors import BrokerError, InvalidRequest, MethodNotAllowed, NotBuilt, NothingAnswered, NotSupported
+from broker.errors import (
+    BrokerError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotBuilt,
+    NothingAnswered,
+    NotSupported,
+    RoleNotPermitted,
+)
 from broker.lookup.pace import paced
 from broker.surfaces.callers import authenticated, must_be_about, refused
 from broker.surfaces.delivery import Delivery
 from broker.surfaces.errors import FHIR_JSON, LOOKUP_ID
-from broker.surfaces.fhir.answers import Answers
-from broker.surfaces.fhir.asking import Asking, Wanted
+from broker.surfaces.fhir.answers import Answers, unheard
+from broker.surfaces.fhir.asking import Asking, Read, Wanted
 from broker.surfaces.fhir.bodies import read_bundle
 from broker.surfaces.fhir.bundle import batch_response, encode
-from broker.surfaces.fhir.looking import found_by, heed_headers, prefers_partial, send
-from broker.surfaces.fhir.outcome import error_outcome
+from broker.surfaces.fhir.looking import found_by, heed_headers, prefers_partial, say_restrictions, send
+from broker.surfaces.fhir.outcome import error_outcome, nothing_found
 from broker.surfaces.fhir.parameters import pairs
 from broker.surfaces.rooms import LOOKUPS, SETTINGS
 
@@ -29,6 +37,7 @@ __all__ = ["MOST_ENTRIES", "batch"]
 
 MOST_ENTRIES: Final = 64
 _FIELDS: Final = frozenset({"resourceType", "type", "entry", "id", "meta", "identifier", "timestamp"})
+_AGAIN: Final = "An entry before this asks for the same: a batch searches each type once, and reads each id once."
 _HOW: Final = "Send a Bundle of type batch whose entries are GET requests: searches and reads of one patient."
 
 
@@ -47,7 +56,7 @@ async def batch(request: web.Request) -> web.StreamResponse:
         heed_headers(request)
         asking = Asking.of(request, caller)
         entries = _entries(await read_bundle(request, request.app[SETTINGS].server.max_body))
-        understood = [_understood(entry, asking) for entry in entries]
+        understood = _each_once([_understood(entry, asking) for entry in entries])
         await _record(request, caller, understood)
         usable = [one.wanted for one in understood if one.wanted is not None and one.wrong is None]
         lookup = request.app[LOOKUPS].begin(caller, asking.query(usable), surface="fhir") if usable else None
@@ -70,9 +79,12 @@ async def _pieces(
     try:
         found = await found_by(delivery)
     except NothingAnswered as error:
-        return batch_response(_refusal(one.wrong or error) for one in understood)
+        return batch_response(_refusal(one.wrong or _unanswered(one, error)) for one in understood)
     answers = Answers(asking=asking, found=found, partial=prefers_partial(request))
+    usable = [one.wanted for one in understood if one.wanted is not None and one.wrong is None]
+    say_restrictions(delivery, [word for wanted in usable for word in answers.restrictions(wanted)])
     answered = []
+    refusals = []
     for one in understood:
         try:
             if one.wanted is None or one.wrong is not None:
@@ -80,7 +92,28 @@ async def _pieces(
             answered.append((200, await paced(answers.to(one.wanted))))
         except BrokerError as error:
             answered.append(_refusal(error))
+            if one.wrong is None and isinstance(error, RoleNotPermitted):
+                refusals.append(Understood(one.wanted, error))
+    await _record(request, asking.caller, refusals)
     return batch_response(answered)
+
+
+def _unanswered(one: Understood, error: NothingAnswered) -> BrokerError:
+    return error if one.wanted is None else nothing_found(error.sources, unheard(one.wanted))
+
+
+def _each_once(understood: Sequence[Understood]) -> list[Understood]:
+    """Refuse what was asked before: all that a batch can give is one record, not one for each entry."""
+    told: set[tuple[str, str | None]] = set()
+    once = []
+    for one in understood:
+        asked = None
+        if one.wanted is not None and one.wrong is None:
+            asked = one.wanted.type, one.wanted.id if isinstance(one.wanted, Read) else None
+        once.append(Understood(one.wanted, InvalidRequest(_AGAIN)) if asked in told else one)
+        if asked is not None:
+            told.add(asked)
+    return once
 
 
 async def _record(request: web.Request, caller: Caller, understood: Sequence[Understood]) -> None:

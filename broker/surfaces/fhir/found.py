@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
+import msgspec
 from msgspec import structs
 
 from broker.lookup.facts import RECORDED
@@ -14,10 +15,13 @@ from broker.lookup.rows import FAILED, of_type, worst
 from broker.lookup.values import Entry, Part, Row, Status, Summary, order_of
 from broker.surfaces.fhir.outcome import Shown, is_open
 
-__all__ = ["Found", "gathered", "made_of"]
+__all__ = ["OF_SEVERAL", "Found", "gathered", "made_of"]
 
-_OF_SEVERAL: Final = "DetectedIssue"
+OF_SEVERAL: Final = "DetectedIssue"
 """A type that sources record, and that the broker makes itself where they contradict each other."""
+
+_OF_THE_TOKEN: Final = frozenset({"resourceType", "id", "meta", "identifier", "birthDate"})
+"""What a Patient has where nobody who was asked says more than the caller's own token."""
 
 _REFERENCE: Final = re.compile(rb'"reference":"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})"')
 """A reference to something of the same reply, in what the broker encoded: inside a text the quotes are escaped."""
@@ -25,7 +29,7 @@ _REFERENCE: Final = re.compile(rb'"reference":"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,6
 
 def made_of(type_: str) -> frozenset[str]:
     """The types that must be asked for, so that an answer of `type_` is whole."""
-    return RECORDED | {type_} if type_ == _OF_SEVERAL else frozenset({type_})
+    return RECORDED | {type_} if type_ == OF_SEVERAL else frozenset({type_})
 
 
 def gathered(summary: Summary, parts: Iterable[Part]) -> Generator[None, None, "Found"]:
@@ -40,7 +44,7 @@ def gathered(summary: Summary, parts: Iterable[Part]) -> Generator[None, None, "
             matches[entry.type].append(entry)
         else:
             supporting[_name(entry)] = entry
-    matches[_OF_SEVERAL] += (structs.replace(one, mode="match") for one in spanning if one.type == _OF_SEVERAL)
+    matches[OF_SEVERAL] += (structs.replace(one, mode="match") for one in spanning if one.type == OF_SEVERAL)
     for entries in matches.values():
         yield
         entries.sort(key=order_of)
@@ -54,6 +58,7 @@ class Found:
         lookup_id: as in the journal.
         patient_id: sealed.
         not_permitted: categories that the role may not see.
+        restrictions: what bounds every answer, each in a word.
         rows: in the form of the reply.
     """
 
@@ -67,6 +72,9 @@ class Found:
         self.lookup_id = summary.lookup_id
         self.patient_id = summary.patient_id
         self.not_permitted = frozenset(summary.restrictions.categories_not_permitted)
+        said = summary.restrictions
+        hidden = ("objection", said.objection), ("location-hidden", said.location_hidden)
+        self.restrictions = tuple(name for name, holds in hidden if holds)
         self.rows: list[dict[str, Any]] = [row.as_json() for row in summary.rows]
         self._rows = summary.rows
         self._matches = matches
@@ -76,6 +84,10 @@ class Found:
     def matches(self, type_: str) -> Sequence[Entry]:
         """What was asked for of one type, in the fixed order of a reply."""
         return self._matches.get(type_, ())
+
+    def says_nothing(self, patient: Entry) -> bool:
+        """Whether the one Patient is no more than the caller's token."""
+        return msgspec.json.decode(patient.content, type=dict[str, Any]).keys() <= _OF_THE_TOKEN
 
     def all_of(self, type_: str) -> list[Entry]:
         """Everything of one type, asked for or not."""

@@ -1,6 +1,7 @@
 """One lookup, from a token to an answer that has left: what search, read and batch have in common."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -11,16 +12,19 @@ from broker.lookup.pace import paced
 from broker.surfaces.callers import authenticated, must_be_about, refused
 from broker.surfaces.delivery import Delivery
 from broker.surfaces.errors import FHIR_JSON, LOOKUP_ID, answer
-from broker.surfaces.fhir.answers import Answers
+from broker.surfaces.fhir.answers import Answers, unheard
 from broker.surfaces.fhir.asking import Asking, Search, Wanted
 from broker.surfaces.fhir.found import Found, gathered
 from broker.surfaces.fhir.outcome import nothing_found
 from broker.surfaces.requests import preferred
 from broker.surfaces.rooms import LOOKUPS
 
-__all__ = ["answered", "found_by", "heed_headers", "prefers_partial", "send"]
+__all__ = ["answered", "found_by", "heed_headers", "prefers_partial", "say_restrictions", "send"]
 
 _PARTIAL: Final = "partial-results"
+_YES: Final = frozenset({"", "true", '""', '"true"'})
+_PREFERENCE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+')
+"""One preference of a line: a comma inside a quoted string ends none."""
 
 
 async def answered(request: web.Request, understood: Callable[[Asking], Awaitable[Wanted]]) -> web.StreamResponse:
@@ -51,11 +55,17 @@ async def answered(request: web.Request, understood: Callable[[Asking], Awaitabl
 
 
 async def _pieces(delivery: Delivery, request: web.Request, asking: Asking, wanted: Wanted) -> list[bytes]:
-    found = await found_by(delivery)
     try:
-        return await paced(Answers(asking=asking, found=found, partial=prefers_partial(request)).to(wanted))
+        found = await found_by(delivery)
+    except NothingAnswered as error:
+        raise nothing_found(error.sources, unheard(wanted)) from None
+    answers = Answers(asking=asking, found=found, partial=prefers_partial(request))
+    say_restrictions(delivery, answers.restrictions(wanted))
+    try:
+        return await paced(answers.to(wanted))
     except BrokerError as error:
         # It has been released: so its error leaves by the same door.
+        delivery.code = error.code
         shown = answer(error, fhir=True)
         delivery.response.set_status(shown.status)
         delivery.response.headers.update(shown.headers)
@@ -66,13 +76,16 @@ async def found_by(delivery: Delivery) -> Found:
     """What the lookup gave, once it has ended.
 
     Raises:
-        BrokerError: it failed; where every source failed, as a search without a match would say it.
+        BrokerError: it failed.
     """
-    try:
-        summary, parts = await delivery.whole()
-    except NothingAnswered as error:
-        raise nothing_found(error.sources) from None
+    summary, parts = await delivery.whole()
     return await paced(gathered(summary, parts))
+
+
+def say_restrictions(delivery: Delivery, words: Iterable[str]) -> None:
+    """Say in a header what bounds the answer: a read has no outcome that could."""
+    if said := ", ".join(dict.fromkeys(words)):
+        delivery.response.headers["Restrictions"] = said
 
 
 async def send(delivery: Delivery, pieces: list[bytes], *, partial: bool) -> None:
@@ -105,6 +118,10 @@ def heed_headers(request: web.Request) -> None:
 
 
 def prefers_partial(request: web.Request) -> bool:
-    """Whether the client says that it can cope with a partial answer (RFC 7240)."""
-    said = [one for line in request.headers.getall("Prefer", []) for one in line.split(",")]
-    return any(one.partition(";")[0].partition("=")[0].strip().lower() == _PARTIAL for one in said)
+    """Whether the client says that it can cope with a partial answer (RFC 7240: what is said first counts)."""
+    for line in request.headers.getall("Prefer", []):
+        for one in _PREFERENCE.findall(line):
+            name, _, value = one.partition(";")[0].partition("=")
+            if name.strip().lower() == _PARTIAL:
+                return value.strip().lower() in _YES
+    return False

@@ -29,8 +29,11 @@ back. `total` is there only where everybody was heard from.
 - A search without a match is empty only where everybody was heard from; otherwise it is an error (403 withheld, 502,
 503, 504). The last page of an answer that is not complete has a `next` link to that error. A client that reads the
 outcome says `Prefer: partial-results`, and gets what there is, without either.
+- `_count` cuts the matches into pages of that many; without it all come at once. Nothing is kept between pages.
 - `next` is followed with a token for the same patient; it asks again, and is 410 where what is known has changed.
-- A batch of searches and reads for one patient is one lookup: better than many.
+- What bounds an answer (an objection, an address that is hidden) is said in the outcome, and of a read in the header
+`Restrictions`.
+- A batch of searches and reads for one patient is one lookup: better than many. It asks for nothing twice.
 - {STATEMENT}
 """
 _WHO: Final = "A bearer token of an organisation that takes part, in the shape of IHE IUA: see /openapi.json."
@@ -83,11 +86,13 @@ def capability_statement(tables: Tables, base: str, *, cors: bool) -> dict[str, 
 def _searched(type_: str) -> dict[str, Any]:
     patient = "The id of the Patient as given here: alone, as Patient/id, or as the whole address."
     number = f"{NHS_NUMBER}| and the NHS number."
+    count = "Matches on a page, from 1 to 999999; left out, all come at once."
     return {
         **_resource(type_, "read", "search-type"),
         "searchParam": [
             {"name": "patient", "type": "reference", "documentation": patient},
             {"name": IDENTIFIER[type_ == "Patient"], "type": "token", "documentation": number},
+            {"name": "_count", "type": "number", "documentation": count},
         ],
     }
 

@@ -17,17 +17,35 @@ from broker.lookup.rows import DEFINITE, RUNS_EXCLUDED
 from broker.lookup.values import STATEMENT, Status
 from broker.surfaces.replies import error_body
 
-__all__ = ["Shown", "error_outcome", "is_open", "nothing_found", "search_outcome"]
+__all__ = [
+    "END",
+    "GONE",
+    "NAMELESS",
+    "NOTHING",
+    "Shown",
+    "error_outcome",
+    "is_open",
+    "nothing_found",
+    "restriction",
+    "search_outcome",
+]
 
 _ERROR: Final = "urn:care-record-broker:error"
 _STATUS: Final = "urn:care-record-broker:status"
+_RESTRICTION: Final = "urn:care-record-broker:restriction"
 _ODS: Final = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 _INCOMPLETE: Final = (
     "Not every source that may hold something could be asked, or answered: there may be more than this."
 )
-_NOTHING: Final = "Nothing was found, and not every source could be asked, or answered: this is not an empty record."
-_PART: Final = " With `Prefer: partial-results` the answer comes as it is."
+NOTHING: Final = "Nothing was found, and not every source could be asked, or answered: this is not an empty record."
+"""Said of a search."""
+END: Final = "This is the end of what was heard, and not every source was: what you have is a part."
+"""Said where the last `next` of an answer with matches is followed."""
+GONE: Final = "The source of this id could not be asked, or did not answer: whether it still exists is not known."
+"""Said of a read."""
+NAMELESS: Final = "Whoever would say the patient's name and address could not be asked, or did not answer."
+"""Said where the Patient would be no more than the token."""
 _AGAIN_SECONDS: Final = 5.0
 """Where no source said when to try again."""
 
@@ -82,18 +100,17 @@ def is_open(row: Shown) -> bool:
     return row["status"] not in DEFINITE
 
 
-def nothing_found(rows: Iterable[Shown], *, preferable: bool = False) -> BrokerError:
+def nothing_found(rows: Iterable[Shown], words: str = NOTHING) -> BrokerError:
     """The error that stands for an empty success, where these rows leave something open, or there is none.
 
     Args:
         rows: those and others.
-        preferable: a client that prefers partial results would get one.
+        words: what is said; of what is withheld, only at the end of pages.
     """
-    words = _NOTHING + (_PART if preferable else "")
     left = [row for row in rows if is_open(row)]
     statuses = {Status(row["status"]) for row in left}
     if left and statuses <= _HELD_BACK:
-        return Withheld(sources=left)
+        return Withheld(words if words.startswith(END) else None, sources=left)
     if statuses == {Status.TIMED_OUT}:
         return SourcesTimedOut(words, sources=left)
     said = [row["retry_after_s"] for row in left if row["retry_after_s"] is not None]
@@ -102,17 +119,36 @@ def nothing_found(rows: Iterable[Shown], *, preferable: bool = False) -> BrokerE
     return SourcesFailed(words, sources=left)
 
 
-def search_outcome(left: Sequence[Shown], every: Sequence[Shown]) -> dict[str, Any]:
+_RESTRICTED: Final[Mapping[str, str]] = {
+    "objection": "The patient has objected to sharing: ask the patient.",
+    "location-hidden": "Where this patient lives, and how to reach them, is not shown here: ask the patient.",
+    "demographics-left-out": "Name and address are left out: nobody who answered says them.",
+}
+"""What bounds an answer, in a word for programs and in fixed words for people."""
+
+
+def restriction(code: str, words: str | None = None) -> dict[str, Any]:
+    """The issue that says what bounds an answer; `words` where they are not fixed."""
+    coding = [{"system": _RESTRICTION, "code": code}]
+    text = words or _RESTRICTED[code]
+    return {"severity": "information", "code": "suppressed", "details": {"coding": coding, "text": text}}
+
+
+def search_outcome(
+    left: Sequence[Shown], every: Sequence[Shown], restrictions: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """The first entry of a searchset.
 
     Args:
         left: rows that leave something open for the type that was searched.
         every: all rows; where there is none, nobody was asked.
+        restrictions: issues of what bounds the answer, whoever was heard from.
     """
     issues = []
     if left or not every:
         issues.append({"severity": "warning", "code": "incomplete", "details": {"text": _INCOMPLETE}})
     issues.extend(map(_issue, left))
+    issues.extend(restrictions)
     statement = {"severity": "information", "code": "informational", "details": {"text": STATEMENT}}
     if left_out := sorted({row["name"] for row in every if RUNS_EXCLUDED in row["notes"]}):
         statement["diagnostics"] = f"{', '.join(left_out)}: {RUNS_EXCLUDED}"

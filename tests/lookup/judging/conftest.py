@@ -8,7 +8,7 @@ import pytest
 
 from adapters.contract import Arrival, Identity, Resource, Source
 from adapters.findings import Finding
-from broker.lookup.fanout import Answer
+from broker.lookup.fanout import Answer, Further
 from broker.lookup.judging.hiding import Hiding
 from broker.lookup.judging.judge import Judge
 from broker.lookup.plan import Ask
@@ -104,7 +104,8 @@ class Judging:
 
         async def more(references):
             reads.append(list(references))
-            return [_resource(there[one]) for one in references if one in there]
+            came = [_resource(there[one]) for one in references if one in there]
+            return Further(came, {one for one in references if one not in there})
 
         judge = Judge(
             policies=_POLICIES,

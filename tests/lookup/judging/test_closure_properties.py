@@ -146,6 +146,7 @@ LINKS = {
     "HealthcareService": (("providedBy", single, ("Organization",)), ("location", many, ("Location",))),
     "Immunization": (ENCOUNTER, ("reaction", entry("detail", date="{}"), ("Observation",)), *COMMON),
     "Location": (("partOf", single, ("Location",)), ("managingOrganization", single, ("Organization",))),
+    "Medication": (("ingredient", entry("itemReference"), ("Medication",)),),
     "MedicationRequest": (
         ENCOUNTER,
         ("medicationReference", single, ("Medication",)),
@@ -193,7 +194,7 @@ LINKS = {
         *COMMON,
     ),
 }
-KINDS = sorted({*LINKS, "Medication", "Practitioner"})
+KINDS = sorted({*LINKS, "Practitioner"})
 FORMS = ("relative", "versioned", "absolute", "urn", "logical")
 CODES = {
     "excluded": (FUNCTION, "360"),
@@ -415,6 +416,18 @@ def _dependants(links, letters, tables):
         out |= more
 
 
+def parted(nodes, links, tables, asked):
+    """What a question for these types fetches, and what is only read: in one step, so what follows from that comes."""
+    fetched = tables.context | asked | tables.supporting - tables.by_reference
+    behind = {node for node in nodes if node.kind not in fetched}
+    further = {link.target for link in links if link.source in behind and link.target.kind in tables.by_reference}
+    behind -= further
+    return (
+        [resource(node, links) for node in nodes if node not in behind],
+        [rendered(node, links) for node in nodes if node in behind],
+    )
+
+
 @given(graph=graphs(), role=ROLES, which=st.integers(0, 15))
 async def test_asking_for_one_category_gives_what_asking_for_all_gives_in_it(judging, graph, role, which):
     """What one question fetches is less; what lacks to judge it is read."""
@@ -423,10 +436,8 @@ async def test_asking_for_one_category_gives_what_asking_for_all_gives_in_it(jud
     # What is read comes without an address of its own, and an identifier can't be read.
     links = [replace(link, form="relative" if link.form in ("urn", "logical") else link.form) for link in links]
     name = tables.categories[which]
-    fetched = tables.context | tables.types_of(name) | tables.supporting - tables.by_reference
     patient = Resource(encode(judging.patient()))
-    some = [resource(node, links) for node in nodes if node.kind in fetched]
-    behind = [rendered(node, links) for node in nodes if node.kind not in fetched]
+    some, behind = parted(nodes, links, tables, tables.types_of(name))
     whole = [patient, *(resource(node, links) for node in nodes)]
     every = await judging.judge(answer=judging.answer(whole), role=role)
     alone = await judging.judge(answer=judging.answer([patient, *some]), role=role, asked=[name], behind=behind)
@@ -444,10 +455,8 @@ async def test_asking_for_one_type_gives_what_asking_for_all_gives_of_it(judging
     nodes, links = graph
     links = [replace(link, form="relative" if link.form in ("urn", "logical") else link.form) for link in links]
     type_ = data.draw(st.sampled_from(sorted(set(tables.home) - {"Patient"})))
-    fetched = tables.context | {type_} | tables.supporting - tables.by_reference
     patient = Resource(encode(judging.patient()))
-    some = [resource(node, links) for node in nodes if node.kind in fetched]
-    behind = [rendered(node, links) for node in nodes if node.kind not in fetched]
+    some, behind = parted(nodes, links, tables, {type_})
     every = await judging.judge(answer=judging.answer([patient, *(resource(node, links) for node in nodes)]), role=role)
     names = [name for name in tables.categories if type_ in tables.types_of(name)]
     alone = await judging.judge(

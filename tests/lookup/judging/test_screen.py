@@ -17,7 +17,10 @@ OWNER = {"AllergyIntolerance": "patient", "EpisodeOfCare": "patient", "Immunizat
 GUM = {"coding": [{"system": FUNCTION, "code": "360", "display": "Clinic of secrets"}]}
 CARDIOLOGY = {"coding": [{"system": FUNCTION, "code": "320", "display": "Cardiology"}]}
 CHLAMYDIA = {"coding": [{"system": SNOMED, "code": "240589008"}], "text": "secret infection"}
-RESPELLED = {"coding": [{"system": "urn:oid:2.16.840.1.113883.6.96", "code": " 240589008 "}], "text": "secret infection"}
+RESPELLED = {
+    "coding": [{"system": "urn:oid:2.16.840.1.113883.6.96", "code": " 240589008 "}],
+    "text": "secret infection",
+}
 ASTHMA = {"coding": [{"system": SNOMED, "code": "195967001", "display": "Asthma"}]}
 DEPRESSION = {"coding": [{"system": SNOMED, "code": "35489007"}]}
 
@@ -361,6 +364,97 @@ async def test_a_medicine_that_is_excluded_takes_its_prescription(judging):
         make("MedicationStatement", "s", medicationReference=ref("Medication/m")),
     ])
     assert not seen.ids
+
+
+PRESCRIPTION = make("MedicationRequest", "r", medicationReference=ref("Medication/m"))
+AMLODIPINE = {"coding": [{"system": SNOMED, "code": "386864001", "display": "Amlodipine"}]}
+
+
+async def test_a_medicine_that_did_not_come_along_is_read_with_all_else_that_lacks(judging):
+    record = [
+        PRESCRIPTION | {"encounter": ref("Encounter/lost")},
+        make("MedicationStatement", "s", medicationReference=ref("Medication/m")),
+    ]
+    medicine = make("Medication", "m", code=AMLODIPINE)
+    seen = await judging.judge(record, behind=[medicine, visit("lost")], asked=["medications"])
+    assert seen.reads == [["Encounter/lost", "Medication/m"]]
+    assert seen.ids == {("MedicationRequest", "r"), ("MedicationStatement", "s"), ("Medication", "m")}
+    assert seen.by_id["r"]["medicationReference"]["reference"] == f"Medication/{seen.by_id['m']['id']}"
+    assert seen.by_id["m"]["code"] == AMLODIPINE
+    assert (seen.statuses, seen.row.notes) == ({"medications": "answered"}, ())
+
+
+async def test_a_medicine_that_had_to_be_read_takes_its_prescription_where_it_is_excluded(judging):
+    seen = await judging.judge([PRESCRIPTION], behind=[make("Medication", "m", code=CHLAMYDIA)], asked=["medications"])
+    bare = await judging.judge([], asked=["medications"])
+    assert (seen.bytes, seen.row) == (bare.bytes, bare.row)
+
+
+@pytest.mark.parametrize(
+    "medicine",
+    [
+        {"medicationCodeableConcept": AMLODIPINE},
+        {"medicationReference": {"display": "Amlodipine"}},
+        {"medicationReference": {"identifier": {"system": "urn:x", "value": "1"}, "display": "Amlodipine"}},
+        {
+            "medicationReference": ref("#m"),
+            "contained": [{"resourceType": "Medication", "id": "m", "code": AMLODIPINE}],
+        },
+        {"medicationReference": ref("Medication/here")},
+    ],
+    ids=["coded", "named", "identified", "contained", "come along"],
+)
+async def test_nothing_is_read_for_a_medicine_that_is_said(judging, medicine):
+    seen = await judging.judge([make("MedicationRequest", "r", **medicine), make("Medication", "here")])
+    assert seen.reads == []
+    assert seen.statuses["medications"] == "answered"
+    assert seen.row.notes == ()
+
+
+async def test_no_medicine_is_read_for_prescriptions_that_nobody_asked_for(judging):
+    record = [PRESCRIPTION, make("Condition", "c", code=ASTHMA)]
+    seen = await judging.judge(record, asked=["problems"])
+    assert (seen.reads, seen.statuses) == ([], {"problems": "answered"})
+
+
+@pytest.mark.parametrize("literal", ["Medication/m", "https://elsewhere.example/fhir/Medication/9", "urn:uuid:9"])
+async def test_a_prescription_whose_medicine_cannot_be_read_stays_and_says_so(judging, literal):
+    record = [
+        make("MedicationRequest", "r", medicationReference=ref(literal, display="X 50 mg")),
+        make("MedicationRequest", "other", medicationReference=ref(literal)),
+        make("Condition", "c", code=ASTHMA),
+    ]
+    types = ["MedicationRequest", "MedicationStatement"]
+    seen = await judging.judge(record, asked=["medications", "problems"])
+    assert ("MedicationRequest", "r") in seen.ids
+    assert seen.statuses == {"medications": "truncated", "problems": "answered"}
+    assert seen.row.notes == ("1 medicine that prescriptions refer to could not be read",)
+    seen = await judging.judge(record, asked=["medications"], types=types)
+    assert seen.types == {"MedicationRequest": "truncated", "MedicationStatement": "no-record-found"}
+    seen = await judging.judge(record, asked=["medications"], runs_excluded=True)
+    assert not seen.ids, "as for whatever else decides and can't be told apart"
+
+
+async def test_a_medicine_without_its_ingredient_is_not_whole_either(judging):
+    mixture = make("Medication", "m", ingredient=[{"itemReference": ref("Medication/part")}])
+    seen = await judging.judge([PRESCRIPTION, make("MedicationDispense", "d")], behind=[mixture], asked=["medications"])
+    assert ("Medication", "m") in seen.ids
+    assert seen.statuses == {"medications": "truncated"}
+    assert seen.row.notes == ("1 medicine that prescriptions refer to could not be read",)
+
+
+async def test_medicines_are_the_last_to_be_read_for_they_are_many(judging):
+    many = [make("MedicationRequest", f"r{n:04}", medicationReference=ref(f"Medication/m{n:04}")) for n in range(1_000)]
+    role = make("Observation", "o", code=ASTHMA, performer=[ref("PractitionerRole/role")])
+    behind = [make("Medication", f"m{n:04}") for n in range(1_000)]
+    seen = await judging.judge([*many, role], behind=[make("PractitionerRole", "role"), *behind])
+    assert seen.reads[0][:2] == ["PractitionerRole/role", "Medication/m0000"]
+    assert len(seen.reads[0]) == 1_000
+    assert ("Observation", "o") in seen.ids
+    assert ("MedicationRequest", "r0998") in seen.ids
+    assert ("MedicationRequest", "r0999") in seen.ids, "without its medicine, and the row says so"
+    assert ("Medication", "m0999") not in seen.ids
+    assert seen.statuses["medications"] == "truncated"
 
 
 @pytest.mark.parametrize("runs_excluded", [False, True])

@@ -132,9 +132,11 @@ async def test_a_person_with_too_many_lookups_is_refused_and_let_in_again_when_s
     with pytest.raises(TooManyRequests):
         world.begin()
     source.gate.set()
-    for lookup in running:
-        assert (await world.hear(lookup)).summary
+    replies = [await world.hear(lookup) for lookup in running]
     await give.settled()
+    with pytest.raises(TooManyRequests):
+        world.begin()  # what nobody has taken yet is held in memory, and is theirs
+    replies[0].lookup.delivered(True)
     assert (await world.look_up()).summary
 
 
@@ -170,8 +172,11 @@ async def test_whoever_is_in_a_hurry_cuts_the_grace_time_short(world, give):
     hurry.set()
     async with asyncio.timeout(2):
         await closing
-    assert isinstance((await world.hear(running)).error, Overloaded)
-    assert world.outcome(running)["outcome"] == "abandoned"
+    error = (await world.hear(running)).error
+    assert isinstance(error, Overloaded)
+    assert "being stopped" in error.message
+    assert (world.outcome(running)["outcome"], world.outcome(running)["code"]) == ("failed", "overloaded")
+    assert [row["status"] for row in world.outcome(running)["sources"]] == ["waiting"]
 
 
 # What a source asked for
@@ -193,6 +198,25 @@ async def test_a_source_that_said_when_to_come_back_is_not_asked_before_and_its_
     assert 1 <= second.rows["RJ1-epr"].retry_after_s <= 30
     assert second.rows["RJ1-epr"].notes
     assert len(throttled.asked) == asked
+
+
+async def test_a_source_that_fails_is_told_of_once_however_many_ask_it(world, give):
+    world.add("RJ1", give.these(SourceFailed("status 500 for 9990000018")))
+    world.add("RJZ", give.whole(give.allergy()))
+    with structlog.testing.capture_logs() as said:
+        for _ in range(4):
+            assert (await world.look_up()).rows["RJ1-epr"].status == "failed"
+    assert said == [{"event": "source.failed", "source": "RJ1-epr", "status": "failed", "log_level": "warning"}]
+
+
+@pytest.mark.parametrize(("finding", "rests"), [(Finding.FAILED, False), (Finding.BUSY, True)], ids=["503", "429"])
+async def test_one_search_that_fails_for_a_while_does_not_take_the_source_from_everybody(world, give, finding, rests):
+    part = Learned(frozenset({"Goal"}), finding, retry_after=30.0)
+    told = world.add("RJ1", give.these(give.patient(), part, give.answered()))
+    first = await world.look_up()
+    assert first.rows["RJ1-epr"].retry_after_s == 30
+    await world.look_up("allergies")
+    assert len(told.asked) == (1 if rests else 2)
 
 
 async def test_a_lookup_that_probes_and_is_left_lets_the_next_probe(world, give):
@@ -228,6 +252,7 @@ class Stubborn:
         self.give = give
         self.end = asyncio.Event()
         self.ended = asyncio.Event()
+        self.went_on = False
         self.asked = []
         self.began = asyncio.Event()
 
@@ -240,8 +265,11 @@ class Stubborn:
                 await self.end.wait()
             except asyncio.CancelledError:
                 continue
-        yield Learned(request.types, Finding.ANSWERED)
-        self.ended.set()
+        try:
+            yield Learned(request.types, Finding.ANSWERED)
+            self.went_on = True
+        finally:
+            self.ended.set()
 
     async def read(self, _request, _references):
         return
@@ -270,6 +298,7 @@ async def test_an_adapter_that_swallows_its_cancellation_costs_its_source_and_no
     await stubborn.ended.wait()
     await give.settled()
     assert heard.statuses["RJ1-epr"] == "timed-out", "what comes now does not count"
+    assert not stubborn.went_on, "nobody takes what it gives, and it is closed"
 
 
 async def test_it_does_not_hold_up_a_caller_who_leaves_either(world, give, stubborn):

@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from adapters import errors
+from adapters.contract import Learned, Resource, Unread
 from adapters.findings import Finding
 from broker.errors import SourcesFailed, SourcesTimedOut
 from broker.lookup import breaker as breakers
@@ -58,9 +59,56 @@ async def test_a_fault_of_an_adapter_costs_its_source_and_is_logged_without_cont
         heard = await trust.look_up("allergies")
     assert heard.statuses == {"RJ1-epr": "answered", "RJZ-epr": "failed"}
     assert logged == [
-        {"event": "adapter.fault", "adapter": "Told", "error": type(fault).__name__, "log_level": "error"}
+        {"event": "adapter.fault", "adapter": "Told", "error": type(fault).__name__, "log_level": "error"},
+        {"event": "source.failed", "source": "RJZ-epr", "status": "failed", "log_level": "warning"},
     ]
     assert heard.summary.restrictions.location_hidden
+
+
+class _Odd(errors.AdapterError):
+    finding = Finding.ANSWERED
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Resource(5),
+        Resource("{}" * 20_000),
+        Resource(b'{"resourceType":"Observation"}', full_url=5),
+        Resource(b"{}", None),
+        Resource({"resourceType": "Observation", "id": "1", "status": object()}),
+        Learned(frozenset({"Flag"}), None),
+        Learned(None, Finding.ANSWERED),
+        Learned(frozenset({"Flag"}), Finding.ANSWERED, notes=(5,)),
+        _Odd(),
+        errors.SourceFailed(b"x"),
+        errors.SourceFailed(retry_after="5"),
+        errors.SourceFailed(retry_after=float("nan")),
+        errors.SourceFailed(retry_after=float("inf")),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+async def test_what_does_not_keep_the_contract_costs_its_source_alone(trust, give, given):
+    trust.add("RJZ", give.these(give.patient(), give.observation(), given, give.answered()))
+    heard = await trust.look_up("allergies", "results")
+    assert heard.statuses["RJ1-epr"] == "answered"
+    assert heard.rows["RJZ-epr"].status.value in {"failed", "truncated"}
+    assert heard.rows["RJZ-epr"].retry_after_s is None
+
+
+async def test_what_can_not_be_judged_costs_its_source_and_is_logged_by_type_alone(trust, give, monkeypatch):
+    def broken(resources, *items):
+        if "broken" in str([one.content for one in resources]):
+            raise KeyError("Edith Okafor")
+        return (yield from reading.read(resources, *items))
+
+    monkeypatch.setattr(judge, "read", broken)
+    trust.add("RJZ", give.whole(give.observation("broken")))
+    with structlog.testing.capture_logs() as logged:
+        heard = await trust.look_up("allergies", "results")
+    assert heard.statuses == {"RJ1-epr": "answered", "RJZ-epr": "failed"}
+    assert heard.rows["RJZ-epr"].resources == 0
+    assert {"event": "source.unjudged", "source": "RJZ-epr", "error": "KeyError", "log_level": "error"} in logged
 
 
 async def test_resources_may_come_many_at_once(trust, give):
@@ -76,22 +124,73 @@ async def test_what_is_no_resource_and_no_finding_costs_the_source_that_gave_it(
         heard = await trust.look_up("allergies")
     assert heard.statuses == {"RJ1-epr": "answered", "RJZ-epr": "failed"}
     assert told.ended == ["GeneratorExit"]
-    assert len(logged) == 1
+    assert [line["event"] for line in logged] == ["adapter.fault", "source.failed"]
 
 
-async def test_a_fault_while_reading_costs_what_was_read_alone(trust, give):
+async def test_a_fault_while_reading_costs_what_depends_on_it_alone(trust, give):
     async def broken(_references):
         raise KeyError("Edith Okafor")
         yield
 
     told = trust.add(
-        "RJZ", give.told(give.whole(give.observation(encounter={"reference": "Encounter/e1"})), reads=broken)
+        "RJZ",
+        give.told(
+            give.whole(give.observation(encounter={"reference": "Encounter/e1"}), give.observation("o2")), reads=broken
+        ),
     )
     with structlog.testing.capture_logs() as logged:
         heard = await trust.look_up("results")
     assert told.read_for == [("Encounter/e1",)]
-    assert heard.statuses["RJZ-epr"] == "answered"
+    assert heard.statuses["RJZ-epr"] == "truncated"
+    assert heard.rows["RJZ-epr"].resources == 1
     assert [line["error"] for line in logged] == ["KeyError"]
+
+
+def _gives(what):
+    """What reads a source with this one word to say."""
+
+    async def reads(_references):
+        if isinstance(what, Exception):
+            raise what
+        if what == "slow":
+            await asyncio.get_running_loop().create_future()
+        if what is not None:
+            yield what
+
+    return reads
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *(
+            Unread("Encounter/e1", one)
+            for one in (Finding.FAILED, Finding.BUSY, Finding.REFUSED, Finding.TIMED_OUT, Finding.MALFORMED)
+        ),
+        errors.SourceFailed("status 503"),
+        errors.SourceUnreachable(connected=True),
+        "slow",
+        None,
+        Resource(b"{"),
+    ],
+    ids=repr,
+)
+async def test_what_depends_on_what_could_not_be_read_is_left_out_and_its_row_says_so(trust, give, what):
+    results = give.observation(encounter={"reference": "Encounter/e1"}), give.observation("o2")
+    trust.add("RJZ", give.told(give.whole(*results), reads=_gives(what)), timeout=0.3)
+    heard = await trust.look_up("results")
+    row = heard.rows["RJZ-epr"]
+    assert (row.status.value, row.resources) == ("truncated", 1)
+    assert any("was not read" in note for note in row.notes)
+    assert not heard.summary.complete
+
+
+async def test_what_depends_on_what_a_source_says_is_not_there_is_released(trust, give):
+    absent = _gives(Unread("Encounter/e1", Finding.ANSWERED))
+    trust.add("RJZ", give.told(give.whole(give.observation(encounter={"reference": "Encounter/e1"})), reads=absent))
+    heard = await trust.look_up("results")
+    assert (heard.statuses["RJZ-epr"], heard.rows["RJZ-epr"].resources) == ("answered", 1)
+    assert heard.summary.complete
 
 
 # Knowing nobody

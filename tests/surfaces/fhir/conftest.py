@@ -4,6 +4,7 @@ import importlib.util
 import json
 import socket
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ open_world, world, doctor, house = stories.open_world, stories.world, stories.do
 
 ERROR = "urn:care-record-broker:error"
 STATUS = "urn:care-record-broker:status"
+RESTRICTION = "urn:care-record-broker:restriction"
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,12 @@ class Answer:
                 found[codings.get("https://fhir.nhs.uk/Id/ods-organization-code")] = codings[STATUS]
         return found
 
+    @property
+    def restrictions(self):
+        """Word to issue, of what bounds the answer."""
+        codings = [(coding, one) for one in self.issues for coding in one["details"].get("coding", ())]
+        return {coding["code"]: one for coding, one in codings if coding["system"] == RESTRICTION}
+
     def entries(self, mode="match"):
         return [one["resource"] for one in self.json["entry"] if one["search"]["mode"] == mode]
 
@@ -79,6 +87,19 @@ class Answer:
 
     def link(self, relation):
         return next((one["url"] for one in self.json["link"] if one["relation"] == relation), None)
+
+
+def refusals(world):
+    """How often each code was written down: within a second, one that repeats another is counted."""
+    found = Counter()
+    for one in world.journal("request.refused"):
+        found[one["code"]] += one.get("count", 1)
+    return found
+
+
+@pytest.fixture(name="refusals")
+def _refusals():
+    return refusals
 
 
 class Plugin:

@@ -60,7 +60,7 @@ async def test_a_wrong_entry_costs_itself_alone(plugin, world, plugin_of, house)
         f"Patient/{patient}/$everything",
         "Condition/RJ1-epr.1.abcdefgh",
         "a/b/c",
-        f"Condition?patient={patient}&_count=1",
+        f"Procedure?patient={patient}&_count=1",
     )
     statuses = [one["response"]["status"] for one in answer.json["entry"]]
     assert statuses == ["200", "400", "400", "403", "404", "501", "404", "400", "200"]
@@ -123,6 +123,39 @@ async def test_what_a_role_may_not_see_is_never_empty(world, plugin_of):
     patient = await pharmacist.patient_id()
     answer = await pharmacist.batch(f"Encounter?patient={patient}", f"AllergyIntolerance?patient={patient}")
     assert [one["response"]["status"] for one in answer.json["entry"]] == ["403", "200"]
+    (refusal,) = [one for one in world.journal("request.refused") if one["code"] == "role-not-permitted"]
+    assert refusal["patient"] is not None
+
+
+async def test_a_batch_gives_nothing_twice(plugin, world):
+    """Otherwise its answer would be as large as the record as often as there are entries."""
+    patient = await plugin.patient_id()
+    (one, *_) = (await plugin.search("Condition")).ids()
+    answer = await plugin.batch(
+        f"Condition?patient={patient}",
+        f"Condition?patient={patient}&_count=7",
+        f"Condition?patient.identifier={plugin.identifier}",
+        one,
+        one,
+        f"Patient/{patient}",
+        f"Patient?patient={patient}",
+    )
+    statuses = [entry["response"]["status"] for entry in answer.json["entry"]]
+    assert statuses == ["200", "400", "400", "200", "400", "200", "200"]
+    again = answer.json["entry"][1]["resource"]["issue"][0]
+    assert again["details"]["coding"][0]["code"] == "invalid-request"
+    assert "before" in again["details"]["text"]
+    assert [refusal["code"] for refusal in world.journal("request.refused")] == ["invalid-request"]
+
+
+async def test_where_every_source_failed_a_read_in_a_batch_says_that_it_is_not_known(plugin, world):
+    (one, *_) = (await plugin.search("Condition")).ids()
+    for source in world.organisations.values():
+        await source.stop()
+    answer = await plugin.batch(one, f"Immunization?patient.identifier={plugin.identifier}")
+    said = [entry["resource"]["issue"][0]["details"]["text"] for entry in answer.json["entry"]]
+    assert said[0].startswith("The source of this id could not be asked")
+    assert said[1].startswith("Nothing was found")
 
 
 async def test_what_a_role_sees_under_another_heading_alone_is_never_empty(world, plugin_of):

@@ -1,8 +1,21 @@
 """What is written of `/fhir`, for programs and for people, is what it does."""
 
+import re
+from typing import get_args
+
 import pytest
 
-from broker.errors import BrokerError
+from broker.auth.authenticator import LONGEST_LIFE
+from broker.auth.claims import Claims
+from broker.auth.values import Basis
+from broker.errors import (
+    BrokerError,
+    NotAuthenticated,
+    PatientMismatch,
+    PurposeNotPermitted,
+    RelationshipNeeded,
+    RoleNotPermitted,
+)
 from broker.surfaces.openapi import document
 from policies import Policies
 
@@ -25,6 +38,19 @@ def test_every_error_stands_under_its_status(error):
     assert str(error.status) in {*responses, "405", "501"}
 
 
+def test_the_token_that_is_written_as_an_example_is_one():
+    words = document("http://x")["components"]["securitySchemes"]["token"]["description"]
+    (example,) = re.findall(r"```json\n(.*?)\n```", words, re.DOTALL)
+    claims = Claims.parse(example.encode())
+    assert (claims.requester().organisation, claims.requester().purpose) == ("RJ1", "TREAT")
+    assert claims.patient().nhs_number == "9990000018"
+    assert claims.relationship().basis == "encounter"
+    assert claims.exp - claims.iat == LONGEST_LIFE
+    assert all(word in words for word in get_args(Basis))
+    for error in (NotAuthenticated, PatientMismatch, RelationshipNeeded, RoleNotPermitted, PurposeNotPermitted):
+        assert f"{error.status} {error.code}" in words
+
+
 async def test_the_statement_names_every_type_and_how_to_search_it(world, plugin):
     answer = await plugin.ask("metadata", headers={"Authorization": ""})
     assert answer.status == 200
@@ -37,6 +63,7 @@ async def test_the_statement_names_every_type_and_how_to_search_it(world, plugin
     assert statement["implementation"]["url"] == plugin.base
     (rest,) = statement["rest"]
     assert [one["code"] for one in rest["interaction"]] == ["batch"]
+    assert "`_count`" in rest["documentation"]
     assert rest["security"]["cors"] is False
     tables = Policies.load(None).tables
     types = {one for name in tables.categories for one in tables.types_of(name)}
@@ -45,7 +72,7 @@ async def test_the_statement_names_every_type_and_how_to_search_it(world, plugin
     for name in types:
         assert [one["code"] for one in by_type[name]["interaction"]] == ["read", "search-type"]
         parameters = [one["name"] for one in by_type[name]["searchParam"]]
-        assert parameters == ["patient", "identifier" if name == "Patient" else "patient.identifier"]
+        assert parameters == ["patient", "identifier" if name == "Patient" else "patient.identifier", "_count"]
     for name in tables.supporting:
         assert [one["code"] for one in by_type[name]["interaction"]] == ["read"]
     assert world.nobody_was_asked()

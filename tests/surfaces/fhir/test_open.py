@@ -7,8 +7,9 @@ import pytest
 from aiohttp import web
 
 from broker.lookup.rows import DEFINITE
-from broker.lookup.values import Status
-from broker.surfaces.fhir.outcome import error_outcome, nothing_found
+from broker.lookup.values import Restrictions, Status, Summary
+from broker.surfaces.fhir.found import Found
+from broker.surfaces.fhir.outcome import error_outcome, nothing_found, restriction
 
 
 def answering(status=200, body=b"", **headers):
@@ -148,6 +149,26 @@ def test_every_status_that_is_not_definite_has_an_issue_in_words(status):
     assert "uy's" in second["details"]["text"]
     assert second["details"]["text"][0].isupper()
     assert second["diagnostics"] == "RJ1-epr: a note; try again in 3 s"
+
+
+def test_an_objection_and_a_hidden_address_bound_every_answer_in_fixed_words():
+    summary = Summary(
+        lookup_id="1",
+        complete=True,
+        required_met=True,
+        patient_id="p",
+        nhs_number="9990000018",
+        birth_date="1948-03-02",
+        rows=(),
+        restrictions=Restrictions(objection=True, location_hidden=True),
+        entries=(),
+    )
+    found = Found(summary, {}, {}, [])
+    assert found.restrictions == ("objection", "location-hidden")
+    for word in found.restrictions:
+        issue = restriction(word)
+        assert (issue["severity"], issue["code"]) == ("information", "suppressed")
+        assert issue["details"]["text"].endswith("ask the patient.")
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from collections import Counter
 
+import pytest
+
 from broker.lookup.values import STATEMENT
 
 
 async def test_a_search_gives_what_every_source_holds_and_says_that_this_is_all(plugin, world, house):
     answer = await plugin.search("AllergyIntolerance")
     assert answer.status == 200
-    assert [one["details"]["text"] for one in answer.issues] == [STATEMENT]
+    assert [one["details"]["text"] for one in answer.issues if "coding" not in one["details"]] == [STATEMENT]
+    assert answer.open == {}
     assert answer.json["type"] == "searchset"
     assert answer.json["total"] == len(answer.entries()) == 3
     assert {one["resourceType"] for one in answer.entries()} == {"AllergyIntolerance"}
@@ -46,6 +49,19 @@ async def test_where_an_allergy_list_was_not_heard_from_contradictions_are_not_k
     await world.practice.stop()
     answer = await plugin.search("DetectedIssue")
     assert (answer.status, answer.code) == (503, "sources-unavailable")
+
+
+async def test_a_role_that_sees_a_part_of_what_contradicts_never_reads_that_there_is_none(world, plugin_of):
+    social = plugin_of(world, role_code="R1340")
+    answer = await social.search("DetectedIssue")
+    assert (answer.status, answer.code) == (403, "role-not-permitted")
+    assert "problems" in answer.issues[0]["details"]["text"]
+    part = await social.search("DetectedIssue", headers={"Prefer": "partial-results"})
+    assert (part.status, part.restrictions["not-compared"]["severity"]) == (200, "information")
+    assert "problems" in part.restrictions["not-compared"]["details"]["text"]
+    assert "total" not in part.json
+    batch = await social.batch(f"DetectedIssue?patient.identifier={social.identifier}")
+    assert batch.json["entry"][0]["response"]["status"] == "403"
 
 
 async def test_what_a_match_refers_to_accompanies_it(plugin, world, house):
@@ -98,7 +114,7 @@ async def test_a_source_that_is_down_is_said_first_and_the_rest_is_given(plugin,
     assert answer.status == 200
     assert "total" not in answer.json
     assert len(answer.entries()) == 2
-    first, down, statement = answer.issues
+    first, down, *_, statement = answer.issues
     assert (first["severity"], first["code"]) == ("warning", "incomplete")
     assert (down["severity"], down["code"]) == ("warning", "transient")
     assert "Camberwell Green" in down["details"]["text"]
@@ -126,14 +142,32 @@ async def test_no_match_while_a_source_is_down_is_an_error(plugin, world, house)
 
 async def test_who_can_cope_with_a_part_gets_it(plugin, world):
     await world.practice.stop()
-    for said in ("partial-results", "handling=strict, Partial-Results; x=1"):
+    for said in ("partial-results", "handling=strict, Partial-Results; x=1", 'x="a,\\"b", partial-results=true'):
         answer = await plugin.search("Immunization", headers={"Prefer": said})
         assert answer.status == 200
         assert answer.headers["Preference-Applied"] == "partial-results"
         assert answer.entries() == []
         assert answer.open == {"G85001": "unreachable"}
         assert answer.link("next") is None
-    assert (await plugin.search("Immunization", headers={"Prefer": "handling=lenient"})).status == 503
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "handling=lenient",
+        "partial-results=false",
+        "partial-results=0",
+        'partial-results="false"',
+        'x="partial-results"',
+        'x="a, partial-results, b"',
+        'x="a\\", partial-results',
+        "x=1; partial-results",
+        "partial-results=false, partial-results",
+    ],
+)
+async def test_who_says_something_else_does_not_get_a_part(plugin, world, said):
+    await world.practice.stop()
+    assert (await plugin.search("Immunization", headers={"Prefer": said})).status == 503
 
 
 async def test_nothing_anywhere_is_an_empty_searchset(plugin):
