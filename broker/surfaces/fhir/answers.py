@@ -33,7 +33,7 @@ __all__ = ["Answers", "unheard"]
 _PREFER: Final = " With `Prefer: partial-results` the answer comes as it is."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answers:
     """The answers to what one caller asks, from one lookup.
 
@@ -41,11 +41,13 @@ class Answers:
         asking: how it was asked.
         found: what the lookup gave.
         partial: the client can cope with a partial answer, and said so.
+        shown: how many resources the answers so far hold, outcomes aside.
     """
 
     asking: Asking
     found: Found
     partial: bool
+    shown: int = 0
 
     def to(self, wanted: Wanted) -> Pieces:
         """The resource that answers `wanted`, in pieces, pausing on the way.
@@ -93,6 +95,7 @@ class Answers:
             place = pages.Page(search.number, search.type, end, search.count, digest)
             links.append(("next", self._page(search.type, place)))
         accompanying = yield from found.accompanying(shown)
+        self.shown += len(shown) + len(accompanying)
         restrictions = [restriction(name) for name in self.restrictions(search)]
         if unseen:
             restrictions.append(restriction("not-compared", _not_compared(unseen)))
@@ -140,6 +143,7 @@ class Answers:
         for entry in self.found.all_of(read.type):
             yield
             if entry.id == read.id or _is_of_digest(entry.id, read, ids):
+                self.shown += 1
                 return [entry.content]
         if left:
             raise nothing_found(left, unheard(read))

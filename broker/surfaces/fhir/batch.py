@@ -94,6 +94,7 @@ async def _pieces(
             answered.append(_refusal(error))
             if one.wrong is None and isinstance(error, RoleNotPermitted):
                 refusals.append(Understood(one.wanted, error))
+    delivery.shown = answers.shown
     await _record(request, asking.caller, refusals)
     return batch_response(answered)
 

@@ -62,14 +62,16 @@ async def _pieces(delivery: Delivery, request: web.Request, asking: Asking, want
     answers = Answers(asking=asking, found=found, partial=prefers_partial(request))
     say_restrictions(delivery, answers.restrictions(wanted))
     try:
-        return await paced(answers.to(wanted))
+        pieces = await paced(answers.to(wanted))
     except BrokerError as error:
         # It has been released: so its error leaves by the same door.
-        delivery.code = error.code
+        delivery.code, delivery.shown = error.code, 0
         shown = answer(error, fhir=True)
         delivery.response.set_status(shown.status)
         delivery.response.headers.update(shown.headers)
         return [shown.body] if isinstance(shown.body, bytes) else []
+    delivery.shown = answers.shown
+    return pieces
 
 
 async def found_by(delivery: Delivery) -> Found:

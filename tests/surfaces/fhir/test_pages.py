@@ -20,6 +20,21 @@ async def test_pages_together_are_the_whole_in_its_order(plugin, many):
     assert "9990000018" not in "".join(page.text for page in pages)
 
 
+async def test_the_journal_says_how_many_of_what_was_released_were_on_the_page(plugin, world, house):
+    await plugin.search("AllergyIntolerance", _count=2)
+    await house.eventually(lambda: world.journal("lookup.delivered"))
+    (delivered,) = world.journal("lookup.delivered")
+    assert (delivered["code"], delivered["shown"]) == (None, 3), "two matches, and the link between them"
+
+
+async def test_an_error_in_place_of_what_was_released_is_said_and_shows_nothing(plugin, world, house):
+    await world.practice.stop()
+    assert (await plugin.search("Goal")).status == 503
+    await house.eventually(lambda: world.journal("lookup.delivered"))
+    (delivered,) = world.journal("lookup.delivered")
+    assert (delivered["code"], delivered["shown"]) == ("sources-unavailable", 0)
+
+
 async def test_each_page_is_a_lookup_of_its_own(plugin, many, world):
     pages = await plugin.every_page(f"Condition?patient={await plugin.patient_id()}&_count=5")
     assert len(pages) == 2
