@@ -251,83 +251,65 @@ class Judge:
         lost: Status | None,
     ) -> Row:
         """The row of a source that was not lost as a whole by its guard."""
-        counts = dict.fromkeys(ask.row.categories, 0)
-        # The one Patient stands for what the source's Patient says: its fields are released there alone.
-        if patient is not None and "demographics" in counts:
-            counts["demographics"] = 1
-        if patient is not None and "gp-registration" in counts:
-            counts["gp-registration"] = int("generalPractitioner" in patient)
-        for one in screened.kept:
-            for name in one.categories:
-                if name in counts:
-                    counts[name] += 1
-        categories = {}
-        for name, resources in counts.items():
-            if name not in ask.asked:
-                categories[name] = CategoryRow(status=Status.NOT_PROVIDED)
-            elif answer.not_found:
-                unknown = Status.PATIENT_NOT_FOUND if ask.registered_practice else Status.NO_RECORD_FOUND
-                categories[name] = CategoryRow(status=unknown)
-            elif lost is not None:
-                categories[name] = CategoryRow(status=lost)
-            else:
-                categories[name] = category_row(
-                    self.types_of(name),
-                    answer.findings,
-                    resources=resources,
-                    unusable=unusable,
-                    withheld=name in screened.withheld,
-                    cut=answer.failure or Status.MALFORMED,
-                )
-        return _timed(
-            replace(
-                ask.row,
-                categories=categories,
-                status=row_status(categories),
-                resources=sum(1 for one in screened.kept if one.categories),
-                types=self._types(ask, answer, screened, patient, unusable, lost),
-            ),
-            answer,
-        )
+        unknown = Status.PATIENT_NOT_FOUND if ask.registered_practice else Status.NO_RECORD_FOUND
+        whole = unknown if answer.not_found else lost
 
-    def _types(
-        self,
-        ask: Ask,
-        answer: Answer,
-        screened: Screened,
-        patient: Mapping[str, Any] | None,
-        unusable: Collection[str],
-        lost: Status | None,
-    ) -> dict[str, CategoryRow]:
-        """The status of each type that the query names, by the rules of a category's."""
-        if not ask.row.types:
-            return {}
-        counts = Counter(one.item.type for one in screened.kept if one.categories)
-        if patient is not None:
-            counts["Patient"] = 1
-        types = {}
-        for name, before in ask.row.types.items():
-            if before.status is Status.NOT_PROVIDED:
-                types[name] = before
-            elif answer.not_found:
-                unknown = Status.PATIENT_NOT_FOUND if ask.registered_practice else Status.NO_RECORD_FOUND
-                types[name] = CategoryRow(status=unknown)
-            elif lost is not None:
-                types[name] = CategoryRow(status=lost)
-            else:
-                types[name] = category_row(
-                    {name},
-                    answer.findings,
-                    resources=counts[name],
-                    unusable=unusable,
-                    withheld=name in screened.withheld_types,
-                    cut=answer.failure or Status.MALFORMED,
-                )
-        return types
+        def known(types: Collection[str], resources: int, *, asked: bool, withheld: bool) -> CategoryRow:
+            if not asked:
+                return CategoryRow(status=Status.NOT_PROVIDED)
+            if whole is not None:
+                return CategoryRow(status=whole)
+            return category_row(
+                types,
+                answer.findings,
+                resources=resources,
+                unusable=unusable,
+                withheld=withheld,
+                cut=answer.failure or Status.MALFORMED,
+            )
+
+        by_category, by_type = _counts(screened, patient)
+        categories = {
+            name: known(
+                self.types_of(name), by_category[name], asked=name in ask.asked, withheld=name in screened.withheld
+            )
+            for name in ask.row.categories
+        }
+        types = {
+            name: known(
+                {name},
+                by_type[name],
+                asked=before.status is not Status.NOT_PROVIDED,
+                withheld=name in screened.withheld_types,
+            )
+            for name, before in ask.row.types.items()
+        }
+        row = replace(
+            ask.row,
+            categories=categories,
+            status=row_status(categories),
+            resources=sum(1 for one in screened.kept if one.categories),
+            types=types,
+        )
+        return _timed(row, answer)
 
     def _whole(self, ask: Ask, answer: Answer, status: Status, note: str) -> Judged:
         """A source that lost everything it sent."""
         return Judged(row=failed_row(ask, status, answer, (note,)))
+
+
+def _counts(screened: Screened, patient: Mapping[str, Any] | None) -> tuple[Counter[str], Counter[str]]:
+    """How much is shown of each category, and of each type."""
+    by_category: Counter[str] = Counter()
+    by_type: Counter[str] = Counter()
+    for one in screened.kept:
+        by_category.update(one.categories)
+        by_type[one.item.type] += bool(one.categories)
+    # The one Patient stands for what the source's Patient says: its fields are released there alone.
+    if patient is not None:
+        by_category["demographics"] = by_type["Patient"] = 1
+        by_category["gp-registration"] = int("generalPractitioner" in patient)
+    return by_category, by_type
 
 
 def failed_row(ask: Ask, status: Status, answer: Answer | None, notes: tuple[str, ...] = ()) -> Row:
