@@ -1,5 +1,6 @@
 """Guards over every test: no blocking call on the loop, no leaked task; and the profile of generated cases."""
 
+import ast
 import asyncio
 import inspect
 import os
@@ -23,6 +24,18 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip("the synthetic records (shared/data beside the checkout) are not here")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def existing_tests():
+    """Every test of the tree as `tests/room/test_file.py::test_name`."""
+    here = Path(__file__).parent
+    return {
+        f"{file.relative_to(here.parent).as_posix()}::{node.name}"
+        for file in here.rglob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    }
 
 
 _BLOCKING = {"time.sleep", "sqlite3.connect", "subprocess.Popen", "shutil.copyfile"}

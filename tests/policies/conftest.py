@@ -1,15 +1,11 @@
 """The policy set that comes with the package, and a copy of it for a board to edit."""
 
-import ast
 import shutil
 from importlib.resources import as_file, files
-from pathlib import Path
 
 import pytest
 
 from policies import Policies
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +34,3 @@ def edit(board):
         return text[: text.index(old)].count("\n") + 1
 
     return edit
-
-
-@pytest.fixture(scope="session")
-def existing_tests():
-    """Every test of the tree as `tests/room/test_file.py::test_name`."""
-    return {
-        f"{file.relative_to(ROOT).as_posix()}::{node.name}"
-        for file in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-    }

@@ -1,25 +1,12 @@
 """Each of the 26 questions is kept by tests that exist, or it is said why it is not the broker's to keep."""
 
-import ast
 import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 PROMISES = tomllib.loads(Path(__file__).with_name("promises.toml").read_text(encoding="utf-8"))["promise"]
 QUESTIONS = [promise["question"] for promise in PROMISES]
-
-
-@pytest.fixture(scope="module")
-def existing_tests():
-    """Every test of the tree as `tests/room/test_file.py::test_name`."""
-    return {
-        f"{file.relative_to(ROOT).as_posix()}::{node.name}"
-        for file in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-    }
 
 
 def test_every_question_of_the_seed_stands_once():
