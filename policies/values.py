@@ -3,8 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-__all__ = ["Coding", "Decision", "Edge", "Objection", "PolicyError", "Reader", "Reason", "Sight", "SourceState"]
+__all__ = [
+    "Act",
+    "Asked",
+    "Coding",
+    "Decision",
+    "Edge",
+    "Objection",
+    "Officer",
+    "PolicyError",
+    "Reader",
+    "Reason",
+    "Sight",
+    "SourceState",
+]
 
 Coding = tuple[str, str]
 """(system, code)."""
@@ -59,15 +73,58 @@ class Reader:
     Attributes:
         role: a row of the role table, or None where the job-role code maps to none.
         purpose: v3-ActReason code.
-        relationship: `encounter`, `referral`, `registration`, `caseload`, or None.
+        relationship: `encounter`, `referral`, `registration`, `caseload`, `self-declared`, or None.
         taking_part: the reader's organisation is registered and live, and its agreement and DSP Toolkit status are in
             date today.
+        override: the reader has broken the glass for this patient, in a role that may.
     """
 
     role: str | None
     purpose: str
     relationship: str | None
     taking_part: bool
+    override: bool = False
+
+
+class Asked(NamedTuple):
+    """May this reader see items of this category with these labels, while the patient objects to it so?"""
+
+    category: str
+    labels: frozenset[str]
+    objection: Objection = Objection.NONE
+
+
+class Act(StrEnum):
+    """What somebody may do beside looking: the actions of the policies that are about an officer, not a reader."""
+
+    RECORD_OBJECTION = "record-objection"
+    DECIDE_OBJECTION = "decide-objection"
+    SEE_OBJECTION = "see-objection"
+    AUDIT = "audit"
+    REGISTER = "register"
+
+
+@dataclass(frozen=True, slots=True)
+class Officer:
+    """Who acts on the registers or the journal, as a state.
+
+    Attributes:
+        role: a row of the role table, or None.
+        operator: the token comes from one of the operator's own issuers.
+        lead: works for the lead controller.
+        concerned: works for the organisation that it is about; False where it is about more than one.
+        general: it is about no single organisation (a whole objection, one to a category or to a person).
+        recorder: recorded it.
+        same_organisation: works where it was recorded.
+    """
+
+    role: str | None
+    operator: bool = False
+    lead: bool = False
+    concerned: bool = False
+    general: bool = False
+    recorder: bool = False
+    same_organisation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

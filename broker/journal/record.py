@@ -61,10 +61,24 @@ class User(_Part, frozen=True):
 
 
 class Relationship(_Part, frozen=True):
-    """Why this reader may ask about this patient. `reference` is sealed (`Keys.seal_words`)."""
+    """Why this reader may ask about this patient. `reference` and `reason` are sealed (`Keys.seal_words`).
+
+    `evidence`: who says so: `asserted` (the reader's own system, in the token), `confirmed` (their organisation's
+    record) or `declared` (the reader, with a reason).
+    """
 
     basis: _Code
     reference: _Sealed | None = None
+    evidence: _Code | None = None
+    reason: _Sealed | None = None
+
+
+class Override(_Part, frozen=True):
+    """The glass was broken: a Spine AccessReasonCode, and the reader's words, sealed. `again`: by an `override_id`."""
+
+    reason: _Code
+    text: _Sealed | None = None
+    again: bool = False
 
 
 class CategoryRow(_Part, frozen=True):
@@ -149,6 +163,7 @@ class Intent(_OfLookup, frozen=True, tag="lookup.intent"):
     types: list[_Code] | None = None
     require: list[_Code] = []
     timeout_ms: _Count | None = None
+    override: Override | None = None
 
 
 class Plan(_OfLookup, frozen=True, tag="lookup.plan"):
@@ -159,6 +174,7 @@ class Plan(_OfLookup, frozen=True, tag="lookup.plan"):
     policy_set: _Text | None
     categories: list[_Code] | None = None
     identity: _Code | None = None
+    relationship: Relationship | None = None
 
 
 class Part(_OfLookup, frozen=True, tag="lookup.part"):
@@ -241,6 +257,24 @@ class ObjectionDecided(Record, frozen=True, tag="objection.decided"):
     user: User | None
 
 
+class AlertRaised(Record, frozen=True, tag="alert.raised"):
+    """Somebody must be told now."""
+
+    alert_id: _Code
+    kind: _Code
+    to: list[_Code]
+    lookup_id: _Code | None = None
+    source: _Text | None = None
+
+
+class AlertSent(Record, frozen=True, tag="alert.sent"):
+    """What receives alerts has taken it, or will not: `delivered` false after the last try."""
+
+    alert_id: _Code
+    delivered: bool
+    tries: _Count
+
+
 _AnyRecord = (
     Started
     | SegmentClosed
@@ -257,6 +291,8 @@ _AnyRecord = (
     | RequestRefused
     | ObjectionRecorded
     | ObjectionDecided
+    | AlertRaised
+    | AlertSent
 )
 
 EVENTS: Final[Mapping[str, type[Record]]] = MappingProxyType({

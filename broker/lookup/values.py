@@ -14,6 +14,7 @@ __all__ = [
     "Entry",
     "Event",
     "Failed",
+    "Override",
     "Part",
     "Query",
     "Restrictions",
@@ -52,6 +53,19 @@ class Status(StrEnum):
     """Not final: in the `started` event of a stream only."""
 
 
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Breaking the glass: why.
+
+    Attributes:
+        reason: Spine AccessReasonCode, `01` to `06`.
+        text: in the reader's own words.
+    """
+
+    reason: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """What a caller asks, checked in form.
@@ -65,6 +79,9 @@ class Query:
         types: of the categories only these FHIR types, or None for all of them.
         only: names of the sources that are asked, of those in scope, or None for all; None among them stands for the
             row that has no source.
+        declared: the reader's own words for why they are caring for this patient, where nothing else says so.
+        override: the glass is broken here and now.
+        override_id: it was broken before: what the reply said then, sealed.
     """
 
     nhs_number: str
@@ -74,6 +91,9 @@ class Query:
     require: frozenset[str] = frozenset()
     types: frozenset[str] | None = None
     only: frozenset[str | None] | None = None
+    declared: str | None = None
+    override: Override | None = None
+    override_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +214,7 @@ class Summary:
         rows: every row, in a fixed order.
         restrictions: what bounded the reply.
         entries: the one Patient, links and contradictions.
+        override_id: with which further requests of this reader about this patient have the glass broken, for a while.
     """
 
     lookup_id: str
@@ -205,6 +226,7 @@ class Summary:
     rows: tuple[Row, ...]
     restrictions: Restrictions
     entries: tuple[Entry, ...]
+    override_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The reply without its bundle."""
@@ -215,7 +237,7 @@ class Summary:
             "patient": {"id": self.patient_id, "nhs_number": self.nhs_number, "birth_date": self.birth_date},
             "sources": [row.as_json() for row in self.rows],
             "restrictions": self.restrictions.as_json(),
-            "override_id": None,
+            "override_id": self.override_id,
             "statement": STATEMENT,
         }
 

@@ -1,0 +1,1 @@
+"""Every flag of every command, and what `--help` says of them. Imports nothing heavy."""

@@ -1,0 +1,63 @@
+"""Reads roles.toml and labels.toml: who sees what, and what a label means for whom."""
+
+from collections.abc import Iterator, Mapping
+
+from policies.loading.rows import Systems, unique
+from policies.reading import Document
+from policies.tables import Label, Role
+
+__all__ = ["Labels", "load_roles"]
+
+EVERYONE = "everyone"
+
+
+def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict[str, Role]:
+    """roles.toml."""
+    document.only(["role"])
+    document.top.done()
+    roles: dict[str, Role] = {}
+    taken: dict[str, str] = {}
+    for name, row in unique(document.rows("role")):
+        codes = row.meanings("job_roles")
+        for code in codes:
+            if code in taken:
+                raise row.fault(f"job role {code} is already {taken[code]}: one role for each", code)
+            taken[code] = name
+        roles[name] = Role(
+            id=name,
+            name=row.text("name"),
+            sees=frozenset(row.words("sees", groups, what="a group of categories.toml")),
+            job_roles=frozenset(codes),
+            why=row.text("why"),
+        )
+        row.done()
+    return roles
+
+
+class Labels:
+    """labels.toml."""
+
+    def __init__(self, document: Document, systems: Systems, roles: Mapping[str, Role]) -> None:
+        document.only(["label"])
+        top = document.top
+        used = top.words("systems", systems, what="a system of systems.toml")
+        self.systems = frozenset(uri for name in used for uri in systems[name])
+        self.labels = dict(self._labels(document, roles))
+        self.absent = top.word("absent", self.labels, what="a label of this file")
+        self.unknown = top.word("unknown", self.labels, what="a label of this file")
+        top.done()
+
+    def _labels(self, document: Document, roles: Mapping[str, Role]) -> Iterator[tuple[str, Label]]:
+        for name, row in unique(document.rows("label")):
+            row.text("why")
+            shown, marked = (
+                frozenset(roles) if EVERYONE in names else frozenset(names)
+                for names in (
+                    row.words(key, [*roles, EVERYONE], what="a role of roles.toml", default=[])
+                    for key in ("show", "mark")
+                )
+            )
+            if both := sorted(shown & marked):
+                raise row.fault(f"{', '.join(both)} stands in `show` and in `mark`: choose one", "mark")
+            row.done()
+            yield name, Label(name, shown, marked)
