@@ -268,7 +268,7 @@ class AlertRaised(Record, frozen=True, tag="alert.raised"):
 
 
 class AlertSent(Record, frozen=True, tag="alert.sent"):
-    """What receives alerts has taken it, or will not: `delivered` false after the last try."""
+    """What receives alerts has taken it, or will not."""
 
     alert_id: _Code
     delivered: bool
