@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.bench.heavy import BODIES, RAW
 from tests.bench.load import Connection, Wrong, burst
-from tests.bench.world import Process, World, free_port, lookup_request
+from tests.bench.world import Process, World, free_port, lookup_request, write_configuration
 
 __all__ = ["measure"]
 
@@ -32,39 +32,6 @@ _WAITED = 100.0
 """Milliseconds of wall beyond which it is told what was held: somebody else's work, as a rule."""
 _MEMORY = 600
 """MB that 32 lookups of 8 x 600 KB may take."""
-
-_CONFIGURATION = """\
-[server]
-listen = "127.0.0.1:{port}"
-public_url = "http://127.0.0.1:{port}"
-[lookup]
-deadline = "60s"
-# One person asks for everything here.
-[limits]
-user_per_minute = 1_000_000
-user_at_once = 64
-organisation_per_minute = 1_000_000
-organisation_at_once = 64
-[[issuers]]
-iss = "https://idp.bench.example"
-demo = true
-"""
-
-_MANIFEST = """\
-ods_code = "{ods}"
-name = "Organisation {ods}"
-service_type = "{kind}"
-region = "south-east-london"
-[agreement]
-isa_signed = 2020-01-01
-isa_expires = 2099-12-31
-dspt_expires = 2099-12-31
-[[sources]]
-name = "fhir"
-kind = "fhir-r4"
-base_url = "{base}"
-timeout = "50s"
-"""
 
 
 # The broker, watched.
@@ -193,13 +160,10 @@ def _start(at: World, core: int, load_core: int) -> tuple[_Told, _Told, Process]
     process, errors = at.start(["-m", "tests.bench.heavy", str(_SITES)], load_core, name="heavy")
     ports = at.first_line(process, errors)
     home = at.directory / "held"
-    (home / "organisations").mkdir(parents=True)
-    for n, port in enumerate(ports):
-        kind = "acute" if n else "gp-practice"  # the patient's own, or no answer is complete
-        manifest = _MANIFEST.format(ods=f"RB{n:02d}", kind=kind, base=f"http://127.0.0.1:{port}/fhir")
-        (home / "organisations" / f"RB{n:02d}.toml").write_text(manifest)
     port = free_port()
-    (home / "broker.toml").write_text(_CONFIGURATION.format(port=port))
+    bases = [f"http://127.0.0.1:{one}/fhir" for one in ports]
+    # The patient's own practice among them, or no answer is complete.
+    write_configuration(home, bases, port=port, deadline=60, timeout=50, kinds=["gp-practice"])
     arguments = ["-m", "tests.bench.holding", "serve", "--config", str(home / "broker.toml")]
     watched, errors = at.start(arguments, core, name="watched")
     return _Told(process), _Told(watched), Process(watched.pid, port, errors)

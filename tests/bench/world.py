@@ -20,7 +20,19 @@ from broker.auth import Issuer, sign_demo_token
 from tests.bench.records import BIRTH_DATE, SIZE, number_of
 from tests.bench.trust import Trust
 
-__all__ = ["Process", "Sources", "World", "broker", "cores", "floor", "free_port", "lookup_request", "sources", "world"]
+__all__ = [
+    "Process",
+    "Sources",
+    "World",
+    "broker",
+    "cores",
+    "floor",
+    "free_port",
+    "lookup_request",
+    "sources",
+    "world",
+    "write_configuration",
+]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START = 30.0
@@ -64,6 +76,35 @@ name = "fhir"
 kind = "fhir-r4"
 base_url = "{base}"
 """
+
+
+def write_configuration(
+    home: Path,
+    bases: Sequence[str | None],
+    *,
+    port: int,
+    deadline: float,
+    timeout: float | None = None,
+    kinds: Sequence[str] = _KINDS,
+) -> None:
+    """A broker's files in `home`: an organisation for each base address, or without a source for None.
+
+    Args:
+        home: made here.
+        bases: of the sources.
+        port: of the broker.
+        deadline: seconds for a lookup.
+        timeout: seconds for a source, or the broker's default.
+        kinds: service types, in order; what is left is acute.
+    """
+    (home / "organisations").mkdir(parents=True)
+    for n, base in enumerate(bases):
+        ods = f"RB{n:02d}"
+        manifest = _MANIFEST.format(ods=ods, kind=kinds[n] if n < len(kinds) else "acute")
+        if base is not None:
+            manifest += _SOURCE.format(base=base) + (f'timeout = "{timeout}s"\n' if timeout else "")
+        (home / "organisations" / f"{ods}.toml").write_text(manifest)
+    (home / "broker.toml").write_text(_CONFIGURATION.format(port=port, deadline=deadline))
 
 
 def cores() -> tuple[int, int]:
@@ -231,15 +272,9 @@ def broker(
 ) -> Process:
     """Start `broker serve`, configured for these sources."""
     home = at.directory / name
-    (home / "organisations").mkdir(parents=True)
     # The reader's organisation takes part, with or without a source of its own.
-    for n, base in enumerate([*bases, None] if len(bases) == 1 else bases):
-        ods = f"RB{n:02d}"
-        kind = _KINDS[n] if n < len(_KINDS) else "acute"
-        source = "" if base is None else _SOURCE.format(base=base)
-        (home / "organisations" / f"{ods}.toml").write_text(_MANIFEST.format(ods=ods, kind=kind) + source)
     port = free_port()
-    (home / "broker.toml").write_text(_CONFIGURATION.format(port=port, deadline=deadline))
+    write_configuration(home, [*bases, None] if len(bases) == 1 else bases, port=port, deadline=deadline)
     command = "import sys; from broker.cli import main; sys.exit(main())"
     process, errors = at.start(
         ["-c", command, "serve", "--config", str(home / "broker.toml")],
