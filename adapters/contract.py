@@ -86,8 +86,9 @@ class SourceRequest:
         categories: each category asked, with the FHIR R4 types that may carry it. A source answers all of these types
             that it has; what it does not offer it reports as NOT_PROVIDED.
         context: further FHIR types, needed to judge what the others may show. Asked first; never released alone.
-        coded: further FHIR types, of which only resources with one of these codes (system, code) matter. Asked with the
-            context; what a source gives beside is no fault. A source that can't search so is asked for all of the type.
+        coded: further FHIR types, of which only resources with one of these codes (system, code) matter: by them a
+            patient refused sharing. Asked with the context; what a source gives beside is no fault. A source that can't
+            search so is asked for all of the type.
         requester: who asks.
         deadline: the last moment that counts, on the clock of `asyncio.get_running_loop().time()`, in seconds.
         correlation_id: the lookup's id, sent on as `X-Request-ID`.
@@ -103,8 +104,8 @@ class SourceRequest:
 
     @property
     def types(self) -> frozenset[str]:
-        """Every type wanted: those of the categories and those of the context."""
-        return self.context.union(*self.categories.values())
+        """Every type wanted: those of the categories, those of the context, and those wanted for a code."""
+        return self.context.union(self.coded, *self.categories.values())
 
 
 class Arrival(StrEnum):

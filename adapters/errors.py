@@ -56,9 +56,18 @@ class PatientNotFound(AdapterError):
 
 
 class SourceFailed(AdapterError):
-    """5xx, a redirect, 400, 410 or any other unexpected status, or an OperationOutcome of severity error."""
+    """5xx, a redirect, 400, 410 or any other unexpected status, or an OperationOutcome of severity error.
+
+    `status` is of HTTP, where that is what was unexpected.
+    """
 
     finding = Finding.FAILED
+
+    def __init__(
+        self, note: str = "", *, retry_after: float | None = None, passing: bool = False, status: int | None = None
+    ) -> None:
+        super().__init__(note, retry_after=retry_after, passing=passing)
+        self.status = status
 
 
 class SourceRefused(AdapterError):

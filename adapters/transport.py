@@ -20,10 +20,11 @@ and not twice.
 import asyncio
 import random
 import time
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import aiohttp
@@ -48,6 +49,7 @@ from adapters.room import Room, Share
 __all__ = ["Answer", "Channel", "Exchange", "Transport"]
 
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout()
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _DECLINED: Final = frozenset({404, 405, 410, 415, 501})
 _LONGEST_RETRY_AFTER: Final = 3600.0
 
@@ -179,11 +181,18 @@ class Channel:
             **headers_for(source.auth),
         })
 
-    def exchange(self, *, deadline: float, correlation_id: str) -> "Exchange":
-        """A conversation for one lookup: `deadline` on the loop's clock; bytes and pages are counted over all of it."""
-        headers = self._headers.copy()
-        headers["X-Request-ID"] = correlation_id
-        return Exchange(self, headers, deadline)
+    def exchange(self, *, deadline: float, correlation_id: str, headers: Mapping[str, str] = _NO_HEADERS) -> "Exchange":
+        """A conversation for one lookup: bytes and pages are counted over all of it.
+
+        Args:
+            deadline: on the loop's clock.
+            correlation_id: sent as `X-Request-ID`.
+            headers: further ones, or in place of those that every request has.
+        """
+        sent = self._headers.copy()
+        sent["X-Request-ID"] = correlation_id
+        sent.update(headers)
+        return Exchange(self, sent, deadline)
 
 
 class Exchange:
@@ -331,7 +340,7 @@ def _check(response: aiohttp.ClientResponse) -> None:
     if status == 429:  # noqa: PLR2004
         raise SourceBusy("it has too many requests", retry_after=retry_after)
     note = "a redirect" if 300 <= status < 400 else f"status {status}"  # noqa: PLR2004
-    raise SourceFailed(note, retry_after=retry_after, passing=status in _PASSING)
+    raise SourceFailed(note, retry_after=retry_after, passing=status in _PASSING, status=status)
 
 
 def _retry_after(value: str) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import resource
 import signal
 import socket
@@ -12,23 +13,27 @@ from typing import Final
 
 from aiohttp import web
 
+from adapters.auth import AuthNotUsable
 from adapters.contract import Adapter
 from adapters.kinds import load_kind
 from adapters.transport import Transport
+from broker.alerts import Alerting, Receiver, Undecided, read_secrets
 from broker.auth import Authenticator, Issuer, Refusals
+from broker.clock import london_today
 from broker.collector import collecting
 from broker.errors import ConfigurationError, JournalUnavailable
-from broker.identity import FileIdentity, IdentityService, NoIdentity
+from broker.identity import FileIdentity, IdentityService, NoIdentity, PdsIdentity
 from broker.journal import Journal
 from broker.keys import Keys
-from broker.lookup import Limits, LookupService, Quota, Quotas
-from broker.objections import ObjectionIndex
-from broker.registry import Registry
-from broker.settings import IssuerSettings, LimitSettings, Settings
+from broker.lookup import Limits, LookupService, Quota, Quotas, SparedIdentity
+from broker.objections import Known, Letter, ObjectionIndex, ObjectionRegister
+from broker.registry import Registry, RegistryWatch
+from broker.settings import AlertSettings, IssuerSettings, LimitSettings, Settings
 from broker.store import open_store
 from broker.surfaces import add_surfaces, rooms
 from broker.surfaces.callers import REPEATS, Repeats, record_outstanding
 from broker.surfaces.door import Door, backlog, most_connections
+from broker.surfaces.objections import Counting
 from broker.surfaces.operations import Operation, forwarding_logger, log, log_to_stderr, take_over
 from policies import Policies, check_set
 
@@ -37,6 +42,7 @@ __all__ = [
     "create_app",
     "identity_service",
     "issuers",
+    "known_to_objections",
     "load_policies",
     "node_name",
     "open_journal",
@@ -46,6 +52,9 @@ __all__ = [
 
 _LAST_WORDS: Final = 2.0
 """Seconds beyond the grace time in which those that were closed hear of it."""
+
+_OF_THE_DEADLINE: Final = 0.25
+"""Share of a lookup's time that the national identity service gets: sources must have theirs without it."""
 
 _OWN_FILES: Final = 64
 """Open files that the journal, the store and the process itself need."""
@@ -135,7 +144,6 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
     async with AsyncExitStack() as house:
         registry = Registry.load(settings.organisations.directory, settings=settings)
         policies = load_policies(settings)
-        identity = identity_service(settings)
         authenticator = Authenticator(issuers(settings, registry), settings.server.public_url)
         await house.enter_async_context(authenticator)
         keys = Keys.open(settings.audit.keys)
@@ -143,9 +151,14 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         house.push_async_callback(journal.close)
         store = await open_store(settings.store.url)
         house.push_async_callback(store.dispose)
+        alerts = Alerting(journal, store, node=node_name(), receiver=_receiver(settings.alerts))
+        await house.enter_async_context(alerts)
+        lead = settings.objections.lead_controller
+        policies.on_undecidable = Undecided(alerts, to=() if lead is None else (lead,))
         objections = await house.enter_async_context(ObjectionIndex(store, keys, max_age=settings.objections.max_age))
         pool = Transport(connections=_connections(settings), in_flight=settings.lookup.memory)
         transport = await house.enter_async_context(pool)
+        identity = identity_service(settings, transport)
         lookups = LookupService(
             registry=registry,
             policies=policies,
@@ -162,6 +175,9 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
                 grace=settings.server.grace,
             ),
             quotas=_quotas(settings.limits),
+            today=london_today,
+            alerts=alerts,
+            lead=lead,
         )
         house.push_async_callback(lookups.close)
 
@@ -174,11 +190,21 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         app[rooms.JOURNAL] = journal
         app[rooms.KEYS] = keys
         app[rooms.OBJECTIONS] = objections
+        app[rooms.REGISTER] = ObjectionRegister(
+            store,
+            keys,
+            Counting(journal, repeats),
+            policies,
+            lead_controller=settings.objections.lead_controller,
+            known=known_to_objections(settings, registry, policies),
+            letter=Letter.load(settings.objections.letter),
+        )
         app[rooms.REFUSALS] = refusals
         app[REPEATS] = repeats
         app[rooms.LOOKUPS] = app[_SERVICE] = lookups
         for notice in policies.notices:
             log(Operation.NOTICE, message=notice)
+        await house.enter_async_context(RegistryWatch(registry, settings, alerts))
         yield
 
 
@@ -188,10 +214,18 @@ def _adapters(registry: Registry, transport: Transport) -> dict[str, Adapter]:
     return {source.name: load_kind(source.kind)(source, transport) for source in sources}
 
 
+def _receiver(alerts: AlertSettings) -> Receiver | None:
+    """Who is told of alerts. Raises `ConfigurationError` where the secret is none."""
+    if alerts.webhook is None or alerts.secret_file is None:
+        return None
+    return Receiver(url=alerts.webhook, secrets=read_secrets(alerts.secret_file))
+
+
 def _quotas(limits: LimitSettings) -> Quotas:
     return Quotas(
         user=Quota(per_minute=limits.user_per_minute, at_once=limits.user_at_once),
         organisation=Quota(per_minute=limits.organisation_per_minute, at_once=limits.organisation_at_once),
+        unconfirmed=limits.unconfirmed_per_user,
     )
 
 
@@ -231,13 +265,33 @@ def check_policies(settings: Settings) -> tuple[Policies | None, list[Configurat
     return policies, [ConfigurationError(place / each.file, each.message, line=each.line) for each in faults]
 
 
-def identity_service(settings: Settings) -> IdentityService:
-    """The identity service that the configuration names, checked. Raises `ConfigurationError`."""
-    if settings.identity.kind == "none" or settings.identity.directory is None:
+def identity_service(settings: Settings, transport: Transport | None = None) -> IdentityService:
+    """The identity service that the configuration names, checked; without a transport that is all that can be done.
+
+    Raises:
+        ConfigurationError: it could not be asked.
+    """
+    declared = settings.identity
+    if declared.kind == "file" and declared.directory is not None:
+        identity = FileIdentity(declared.directory, today=london_today)
+        identity.check()
+        return identity
+    if declared.kind != "pds" or declared.base_url is None:
         return NoIdentity()
-    identity = FileIdentity(settings.identity.directory)
-    identity.check()
-    return identity
+    timeout = min(declared.timeout or math.inf, settings.lookup.deadline * _OF_THE_DEADLINE)
+    try:
+        service = PdsIdentity(
+            transport or Transport(),
+            base_url=declared.base_url,
+            auth=declared.auth,
+            timeout=timeout,
+            organisation=declared.organisation,
+            connections=settings.lookup.concurrency,
+            today=london_today,
+        )
+    except AuthNotUsable as fault:
+        raise ConfigurationError(settings.file, f"[identity] auth: {fault}") from None
+    return SparedIdentity(service, base_url=declared.base_url, timeout=timeout)
 
 
 def issuers(settings: Settings, registry: Registry) -> list[Issuer]:
@@ -251,6 +305,15 @@ def issuers(settings: Settings, registry: Registry) -> list[Issuer]:
             if each.issuer is not None
         ),
     ]
+
+
+def known_to_objections(settings: Settings, registry: Registry, policies: Policies) -> Known:
+    """What a patient's objection may name."""
+    return Known(
+        organisations={code: each.name for code, each in registry.organisations.items()},
+        categories=policies.tables.categories,
+        issuers=frozenset(each.iss for each in issuers(settings, registry)),
+    )
 
 
 def node_name() -> str:

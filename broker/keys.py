@@ -4,8 +4,8 @@
     <directory>/journal.pub   the public half of the journal's signing key (Ed25519, PEM), for those who verify
 
 What is sealed is encrypted with AES-SIV (RFC 5297): authenticated, and deterministic, so that the same patient can be
-found again without being named. Patients in journal and register, patients in FHIR ids, words, and pages of an answer
-each have a key of their own: none of them opens or matches another's.
+found again without being named. Patients in journal and register, patients in FHIR ids, words, pages of an answer, and
+overrides each have a key of their own: none of them opens or matches another's.
 """
 
 import base64
@@ -40,13 +40,14 @@ class Keys:
         signing_key: signs the journal's checkpoints; its public half is `journal.pub`.
     """
 
-    __slots__ = ("_ids", "_pages", "_patients", "_words", "id_check_key", "signing_key")
+    __slots__ = ("_ids", "_overrides", "_pages", "_patients", "_words", "id_check_key", "signing_key")
 
     def __init__(self, master: bytes) -> None:
         self._patients = AESSIV(_derive(master, "patients", 64))
         self._ids = AESSIV(_derive(master, "patient-ids", 64))
         self._words = AESSIV(_derive(master, "words", 64))
         self._pages = AESSIV(_derive(master, "pages", 64))
+        self._overrides = AESSIV(_derive(master, "overrides", 64))
         self.id_check_key = _derive(master, "id-check", 32)
         self.signing_key = Ed25519PrivateKey.from_private_bytes(_derive(master, "journal-signing", 32))
 
@@ -125,6 +126,18 @@ class Keys:
             ValueError: these keys did not seal it.
         """
         return _unseal(self._pages, sealed)
+
+    def seal_override(self, opened: bytes) -> str:
+        """The sealed form of an override that was opened: its `override_id`."""
+        return _seal(self._overrides, opened)
+
+    def open_override(self, sealed: str) -> bytes:
+        """The override that `seal_override` sealed.
+
+        Raises:
+            ValueError: these keys did not seal it.
+        """
+        return _unseal(self._overrides, sealed)
 
     def _publish(self, path: Path) -> None:
         pem = self.signing_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

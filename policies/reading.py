@@ -73,7 +73,7 @@ class Document:
         rows = self._data.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise self.fault(f"write each {name} as a table under [[{name}]]", self._header(name))
-        lines = chain(self._headers(name), repeat(None))
+        lines = chain(self.headers(name), repeat(None))
         return [Row(self, name, row, line) for row, line in zip(rows, lines, strict=False)]
 
     def named(self, name: str) -> Iterator[tuple[str, "Row"]]:
@@ -84,12 +84,14 @@ class Document:
         for key, table in tables.items():
             yield key, Row(self, f"{name}.{key}", table, self._header(f"{name}.{key}"))
 
-    def _headers(self, name: str) -> list[int]:
+    def headers(self, name: str, start: int | None = None) -> list[int]:
+        """The lines of the headers `[name]` and `[[name]]`, at or after `start`."""
         wanted = re.compile(rf"\s*\[+\s*{re.escape(name)}\s*\]+")
-        return [number for number, line in enumerate(self._lines, 1) if wanted.match(line)]
+        first = start or 1
+        return [number for number, line in enumerate(self._lines, 1) if number >= first and wanted.match(line)]
 
     def _header(self, name: str) -> int | None:
-        return next(iter(self._headers(name)), None)
+        return next(iter(self.headers(name)), None)
 
     def line_of_key(self, key: str, start: int | None) -> int | None:
         """The line of `key =` or of a sub-table named so, at or after `start`."""
@@ -207,7 +209,8 @@ class Row:
         rows = self._get(key, list, [])
         if not all(isinstance(row, dict) for row in rows):
             raise self.fault(f"write each {key} as a table under [[{self.name}.{key}]]", key)
-        return [Row(self.document, key, row, self.document.line_of_key(key, self.line)) for row in rows]
+        lines = chain(self.document.headers(f"{self.name}.{key}", self.line), repeat(self.line))
+        return [Row(self.document, key, row, line) for row, line in zip(rows, lines, strict=False)]
 
     def done(self) -> None:
         """Raise PolicyError where something is written that means nothing here."""

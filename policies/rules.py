@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import cedarpy
@@ -28,12 +27,20 @@ class Rules:
         schema: handle of the parsed schema.
         reasons: `@id` of each forbid, then what the reader is told.
         permits: `@id` of each permit.
+        whys: `@id` of each policy, then what it is for, in one sentence.
+        ids: what Cedar calls each (`policy0` ...), then its `@id`.
     """
 
     policies: cedarpy.PolicySet
     schema: cedarpy.Schema
     reasons: Mapping[str, Reason]
     permits: frozenset[str]
+    whys: Mapping[str, str]
+    ids: Mapping[str, str]
+
+    def why(self, policy: str) -> str:
+        """What a policy is for, in plain words. Raises KeyError for an id that no policy has."""
+        return self.whys[policy]
 
 
 def cedar_files(place: Place) -> list[Place]:
@@ -47,8 +54,16 @@ def cedar_files(place: Place) -> list[Place]:
     return [*found, folder.joinpath(SCHEMA)]
 
 
-def load_rules(place: Place) -> Rules:
-    """Read and check `cedar/`. Raises PolicyError."""
+def load_rules(place: Place, known: Collection[tuple[str, str]]) -> Rules:
+    """Read and check `cedar/`.
+
+    Args:
+        place: the folder of the set.
+        known: type and name of everything that a policy may name.
+
+    Raises:
+        PolicyError: the first fault, with file and line.
+    """
     *files, schema_file = cedar_files(place)
     schema_text = text_of(schema_file, "cedar")
     try:
@@ -58,16 +73,35 @@ def load_rules(place: Place) -> Rules:
         raise PolicyError(f"cedar/{SCHEMA}", f"not a Cedar schema: {error}", line=line) from None
     reasons: dict[str, Reason] = {}
     permits: set[str] = set()
+    whys: dict[str, str] = {}
     texts = {f"cedar/{file.name}": text_of(file, "cedar") for file in files}
     for name, text in texts.items():
         for policy in _policies(name, text, schema_text):
-            if policy.id in chain(reasons, permits):
+            if policy.id in whys:
                 raise policy.fault(f'@id("{policy.id}") stands twice: one id for each policy')
+            for kind, thing in policy.named:
+                if (kind, thing) not in known:
+                    among = ", ".join(sorted(other for of, other in known if of == kind and other))
+                    raise policy.fault(f'{kind}::"{thing}" is in no table: write one of {among}')
+            whys[policy.id] = policy.why()
             if policy.effect == "permit":
                 permits.add(policy.id)
             else:
                 reasons[policy.id] = policy.reason()
-    return Rules(cedarpy.PolicySet.from_str("\n".join(texts.values())), schema, reasons, frozenset(permits))
+    whole = "\n".join(texts.values())
+    return Rules(
+        policies=cedarpy.PolicySet.from_str(whole),
+        schema=schema,
+        reasons=reasons,
+        permits=frozenset(permits),
+        whys=whys,
+        ids={name: str(policy["annotations"]["id"]) for name, policy in _parsed(whole)["staticPolicies"].items()},
+    )
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text))
+    return parsed
 
 
 def _parse_schema(text: str) -> None:
@@ -107,6 +141,7 @@ class _Policy:
     line: int | None
     effect: str
     annotations: Mapping[str, Any]
+    named: frozenset[tuple[str, str]]
 
     @property
     def id(self) -> str:
@@ -114,6 +149,12 @@ class _Policy:
 
     def fault(self, message: str) -> PolicyError:
         return PolicyError(self.file, message, line=self.line)
+
+    def why(self) -> str:
+        why = str(self.annotations.get("why") or "").strip()
+        if not why:
+            raise self.fault('a policy needs @why("…"): one sentence that says what it is for')
+        return why
 
     def reason(self) -> Reason:
         told = {reason.value: reason for reason in Reason if reason is not Reason.UNDECIDABLE}
@@ -124,7 +165,7 @@ class _Policy:
 
 def _policies(file: str, text: str, schema: str) -> Iterator[_Policy]:
     try:
-        parsed = json.loads(cedarpy.policies_to_json_str(text))
+        parsed = _parsed(text)
     except ValueError as error:
         where = _line_of(text, cedarpy.policies_to_json_str)
         raise PolicyError(file, f"not Cedar: {error}", line=where) from None
@@ -136,10 +177,25 @@ def _policies(file: str, text: str, schema: str) -> Iterator[_Policy]:
     for name, policy in parsed["staticPolicies"].items():
         place = int(name.removeprefix("policy"))
         line = starts[place] if place < len(starts) else None
-        found[name] = _Policy(file, line, policy["effect"], policy.get("annotations", {}))
+        annotations = policy.pop("annotations", {})
+        found[name] = _Policy(file, line, policy["effect"], annotations, frozenset(_named(policy)))
         if not found[name].annotations.get("id"):
             raise found[name].fault('a policy needs @id("…"): the journal records it')
     for problem in cedarpy.validate_policies(text, schema).errors:
         place_of = found.get(problem.policy_id)
         raise PolicyError(file, f"does not fit {SCHEMA}: {problem.error}", line=place_of.line if place_of else None)
     yield from found.values()
+
+
+def _named(policy: object) -> Iterator[tuple[str, str]]:
+    """Type and name of all that a policy names, as `Role::"auditor"`; a misspelt action is the schema's to tell."""
+    if isinstance(policy, dict):
+        if policy.keys() == {"type", "id"}:
+            if policy["type"] != "Action":
+                yield policy["type"], policy["id"]
+        else:
+            for part in policy.values():
+                yield from _named(part)
+    elif isinstance(policy, list):
+        for part in policy:
+            yield from _named(part)

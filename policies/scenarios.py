@@ -8,40 +8,40 @@ from pathlib import Path
 from typing import Any
 
 from policies.engine import Policies
+from policies.questions import Question, question_of
 from policies.reading import Document, Place, Row
 from policies.tables import Tables
-from policies.values import Coding, Decision, Objection, PolicyError, Reader, SourceState
+from policies.values import Decision, PolicyError
 
 __all__ = ["Scenario", "load_scenarios", "run_scenarios", "unmet"]
 
-ACTIONS = ("ask", "answer", "see", "share")
 EXPECTED = ("permit", "forbid")
-NOBODY = "unknown"
-"""The role of somebody whose job role is in no table."""
+SIGHTS = ("show", "mark", "withhold")
+
+PROMISES = [str(number) for number in range(1, 27)]
+"""The questions that the London Care Record answers to patients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One case: a question in states, and what is expected of it. What is left out in the file is the ordinary case.
+    """One case: a question in states, and what is expected of it.
 
     Attributes:
-        action: `ask` (look anybody up), `answer` (an organisation answers), `see` (items of a category with labels), or
-            `share` (may an item with this code be shared at all on that date: the exclusions).
+        promise: the question of the London Care Record's answers to patients that it is about, or None.
+        action: what is asked, a word of `policies.questions.ACTIONS`.
+        role: the role that asks, as written; None where the ordinary one does.
+        decide: asks it of a policy set.
         policies: the ids that must have determined it, exactly; None where any will do.
         sight: for `see`: `show`, `mark` or `withhold`; None where any will do.
-        on: the day that the question is about: today, unless the file says another.
     """
 
     file: str
     line: int | None
     id: str
+    promise: int | None
     action: str
-    reader: Reader
-    source: SourceState
-    category: str
-    labels: frozenset[str]
-    codings: frozenset[Coding]
-    on: date
+    role: str | None
+    decide: Question
     expect: str
     policies: frozenset[str] | None
     sight: str | None
@@ -87,7 +87,7 @@ def unmet(policies: Policies, directory: Path | None, *, today: date | None = No
 
 def _run(policies: Policies, directory: Path | None, today: date | None) -> list[tuple[Scenario, Decision]]:
     cases = load_scenarios(policies.tables, directory, today=today or date.today())  # noqa: DTZ011  # a local day
-    return [(case, _decide(policies, case)) for case in cases]
+    return [(case, case.decide(policies)) for case in cases]
 
 
 def _word(case: Scenario, decision: Decision) -> str:
@@ -110,83 +110,38 @@ def load_scenarios(tables: Tables, directory: Path | None, *, today: date) -> li
     found = sorted((file for file in place.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
     if not found:
         raise PolicyError(place.name, "no scenario (*.toml) in it: nothing would show what was meant")
-    return [case for file in found for case in _cases(Document.open(file, place.name), tables, today)]
+    seen: dict[str, str] = {}
+    return [case for file in found for case in _cases(Document.open(file, place.name), tables, today, seen)]
 
 
-def _cases(document: Document, tables: Tables, today: date) -> Iterator[Scenario]:
+def _cases(document: Document, tables: Tables, today: date, seen: dict[str, str]) -> Iterator[Scenario]:
+    """Every case of a file; `seen` holds the ids so far, each with its file."""
     document.only(["case"])
     document.top.done()
-    seen: set[str] = set()
     for row in document.rows("case"):
         case = _case(row, tables, today)
         if case.id in seen:
-            raise row.fault(f"case `{case.id}` stands twice: one id for each", "id")
-        seen.add(case.id)
+            raise row.fault(f"case `{case.id}` stands in {seen[case.id]} already: one id for each", "id")
+        seen[case.id] = case.file
         yield case
 
 
 def _case(row: Row, tables: Tables, today: date) -> Scenario:
     row.text("why")
-    row.text("question", "")
-    for later in ("restricted", "override"):
-        if row.flag(later, default=False):
-            raise row.fault(f"no policy depends on `{later}` yet: leave it out", later)
-    action = row.word("action", ACTIONS, what="an action", default="see")
-    role = row.word("role", [*tables.roles, NOBODY], what="a role of roles.toml", default="clinician")
-    relationship = row.text("relationship", "encounter")
-    policies = frozenset(row.texts("policies", [])) if row.has("policies") else None
     case = Scenario(
         file=row.document.name,
         line=row.line,
         id=row.text("id"),
-        action=action,
-        reader=Reader(
-            role=None if role == NOBODY else role,
-            purpose=row.text("purpose", "TREAT"),
-            relationship=None if relationship == "none" else relationship,
-            taking_part=row.flag("taking_part", default=True),
-        ),
-        source=SourceState(
-            agreement=row.flag("agreement", default=True),
-            own=row.flag("own", default=False),
-            objection=Objection(row.word("objection", list(Objection), what="a state of an objection", default="none")),
-        ),
-        category=row.word("category", tables.categories, what="a category", default="allergies"),
-        labels=frozenset(row.words("labels", tables.labels, what="a label of labels.toml", default=[]))
-        or frozenset((tables.absent_label,)),
-        codings=_codings(row),
-        on=row.day("date") or today,
+        promise=int(row.word("question", PROMISES, what="a question, from 1 to 26")) if row.has("question") else None,
+        action=row.text("action", "see"),
+        role=row.text("role") if row.has("role") else None,
+        decide=question_of(row, tables, row.day("date") or today),
         expect=row.word("expect", EXPECTED, what="an outcome"),
-        policies=policies,
-        sight=row.word("sight", ("show", "mark", "withhold"), what="a way to be seen") if row.has("sight") else None,
+        policies=frozenset(row.texts("policies", [])) if row.has("policies") else None,
+        sight=row.word("sight", SIGHTS, what="a way to be seen") if row.has("sight") else None,
     )
     row.done()
     return case
-
-
-def _codings(row: Row) -> frozenset[Coding]:
-    """`codes = ["system|code"]`."""
-    codings = [code.rpartition("|") for code in row.texts("codes", [])]
-    if not all(system and code for system, _, code in codings):
-        raise row.fault('write each code as "system|code", with the whole address of the system', "codes")
-    return frozenset((system, code) for system, _, code in codings)
-
-
-def _decide(policies: Policies, case: Scenario) -> Decision:
-    match case.action:
-        case "ask":
-            return policies.may_ask(case.reader)
-        case "answer":
-            return policies.may_answer(case.reader, [case.source])[0]
-        case "see":
-            return policies.may_see(case.reader, [(case.category, case.labels)])[0]
-        case _:
-            return _share(policies.tables, case)
-
-
-def _share(tables: Tables, case: Scenario) -> Decision:
-    rules = tuple(rule.id for rule in tables.exclusions if rule.in_force(case.on) and rule.codings & case.codings)
-    return Decision(permitted=case.codings.isdisjoint(tables.excluded_codings(case.on)), policies=rules)
 
 
 def _as_expected(case: Scenario, decision: Decision) -> bool:

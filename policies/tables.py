@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from policies.codings import usual
+from policies.dissents import Dissents
 from policies.values import Coding, Edges, Sight
 
 __all__ = ["Basis", "Exclusion", "Label", "Role", "Tables"]
@@ -27,25 +28,46 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """One kind of service that is never shared; `id` is the word that a manifest's `services.excluded` uses."""
+    """One kind of service that is never shared.
+
+    Attributes:
+        id: the word that a manifest's `services.excluded` uses.
+        codings: what it keeps out, exceptions taken away.
+        bases: what it rests on, and when.
+        adopted: the board has adopted it; a rule that it has not is in force on no day.
+        refsets: the reference sets that belong to it, loaded or not.
+    """
 
     id: str
     codings: frozenset[Coding]
     bases: tuple[Basis, ...]
+    adopted: bool = True
+    refsets: tuple[str, ...] = ()
 
     def in_force(self, on: date) -> bool:
-        """In force while any basis is."""
-        return any(basis.holds(on) for basis in self.bases)
+        """In force while any basis is, once adopted."""
+        return self.adopted and any(basis.holds(on) for basis in self.bases)
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One row of the role table. `sees` holds groups of categories."""
+    """One row of the role table.
+
+    Attributes:
+        sees: groups of categories.
+        override: may break the glass.
+        records_objections: may record a patient's objection.
+        job_roles: codes of the national RBAC.
+        operator_roles: codes of the broker's own roles, which only the operator's issuers may assert.
+    """
 
     id: str
     name: str
     sees: frozenset[str]
+    override: bool
+    records_objections: bool
     job_roles: frozenset[str]
+    operator_roles: frozenset[str]
     why: str
 
 
@@ -85,6 +107,10 @@ class Tables:
         exclusions: the rules of what is never shared.
         leave_out_uncoded_documents: whether documents without a coded type and service are left out, from organisations
             that also run an excluded service.
+        dissent: the codes by which a record says that its patient does not want it shared.
+        unasked: FHIR type that is never asked for, then why.
+        known_systems: code systems that the tables speak of, or of which they say that the type alone decides.
+        known_profiles: profiles, likewise.
     """
 
     categories: tuple[str, ...]
@@ -102,10 +128,14 @@ class Tables:
     labels: Mapping[str, Label]
     exclusions: tuple[Exclusion, ...]
     leave_out_uncoded_documents: bool
+    dissent: Dissents
     types_by_category: Mapping[str, frozenset[str]]
     offers: Mapping[str, frozenset[str]]
     added_by_coding: Mapping[Coding, frozenset[str]]
     added_by_profile: Mapping[str, frozenset[str]]
+    unasked: Mapping[str, str]
+    known_systems: frozenset[str]
+    known_profiles: frozenset[str]
     label_systems: frozenset[str]
     absent_label: str
     unknown_label: str
@@ -148,7 +178,7 @@ class Tables:
     @property
     def excluded_services(self) -> frozenset[str]:
         """The kinds of excluded service: what a manifest's `services.excluded` may name."""
-        return frozenset(rule.id for rule in self.exclusions)
+        return frozenset(rule.id for rule in self.exclusions if rule.adopted)
 
     def labels_of(self, security: Iterable[Coding]) -> frozenset[str]:
         """The labels that `meta.security` amounts to: never empty."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 __all__ = [
     "Act",
@@ -16,12 +16,16 @@ __all__ = [
     "PolicyError",
     "Reader",
     "Reason",
+    "Restricted",
     "Sight",
     "SourceState",
 ]
 
 Coding = tuple[str, str]
 """(system, code)."""
+
+Restricted = Literal["yes", "no", "unknown"]
+"""Whether nobody may find out where a patient lives or is seen."""
 
 
 class PolicyError(Exception):
@@ -54,6 +58,8 @@ class Reason(StrEnum):
     OBJECTION = "objection"
     CATEGORY_NOT_PERMITTED = "category-not-permitted"
     LABEL = "label"
+    RESTRICTED = "restricted"
+    """Where the patient lives, or is seen, must not show."""
     UNDECIDABLE = "undecidable"
     """The engine gave no decision: counts as forbidden."""
 

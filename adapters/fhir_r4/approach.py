@@ -30,6 +30,7 @@ class Memory:
     def __init__(self) -> None:
         self._steps: TTLCache[Approach, float] = TTLCache(len(Approach), _REMEMBERED)
         self._by_get: TTLCache[str, bool] = TTLCache(256, _REMEMBERED)
+        self._uncoded: TTLCache[str, bool] = TTLCache(256, _REMEMBERED)
 
     def choose(self, offered: Iterable[Approach]) -> Approach:
         """The approach with the fewest steps expected: one, until it has been seen to take more."""
@@ -48,6 +49,14 @@ class Memory:
     def by_get(self, resource_type: str) -> bool:
         """Whether searches of this type go by GET. Patient tells for all: no other search holds an NHS number."""
         return bool(self._by_get) and (resource_type in self._by_get or "Patient" in self._by_get)
+
+    def takes_no_code(self, resource_type: str) -> bool:
+        """Whether the server does not search this type by code."""
+        return resource_type in self._uncoded
+
+    def refused_code(self, resource_type: str) -> None:
+        """Remember that it refused to."""
+        self._uncoded[resource_type] = True
 
     def takes_only_get(self, resource_type: str) -> None:
         """Remember that a search by POST was refused, and the same by GET answered."""

@@ -13,9 +13,9 @@ from adapters.fhir_r4.approach import Approach, Memory
 from adapters.fhir_r4.capability import Statements
 from adapters.fhir_r4.envelope import UNREADABLE, finding_of_status, open_bundle, open_page
 from adapters.fhir_r4.ledger import Ledger
-from adapters.fhir_r4.plan import Plan, make_plan
+from adapters.fhir_r4.plan import Plan, Search, make_plan
 from adapters.fhir_r4.queries import COUNT, NHS_NUMBER_SYSTEMS, Queries, Query
-from adapters.fhir_r4.search import REFUSALS, Outcome, Searcher
+from adapters.fhir_r4.search import REFUSALS, UNKNOWN_PARAMETER, Outcome, Searcher
 from adapters.findings import Finding
 from adapters.pace import paced
 from adapters.transport import Exchange
@@ -87,7 +87,7 @@ class Lookup:
                 raise SourceFailed("its FHIR version is not R4")
             ledger = Ledger(len(local_ids), outcome, give)
             asked = frozenset().union(*self._request.categories.values())
-            plan = make_plan(capability, asked, self._request.context)
+            plan = make_plan(capability, asked, self._request.context, frozenset(self._request.coded))
             for types, learned in plan.at_once:
                 ledger.settle_at_once(types, learned)
             if not plan.types:
@@ -136,14 +136,19 @@ class Lookup:
         for name, outcome in plan.unsearchable.items():
             ledger.settle({name}, outcome)
         queries = [
-            self._queries.record(name, parameter, local_id, includes)
-            for name, (parameter, includes) in plan.searches.items()
+            self._queries.record(name, search.parameter, local_id, search.includes, self._codes_of(name, search))
+            for name, search in plan.searches.items()
         ]
         if approach is Approach.BATCH:
             if await self._batch(queries, ledger, give):
                 return
             self._memory.refused(approach)
         await self._searches(queries, ledger, give)
+
+    def _codes_of(self, name: str, search: Search) -> frozenset[tuple[str, str]]:
+        """The codes that this type is searched for; none where all of it is wanted, or the server takes none."""
+        by_code = search.by_code and not self._memory.takes_no_code(name)
+        return self._request.coded[name] if by_code else frozenset()
 
     async def _everything(self, local_id: str, plan: Plan, ledger: Ledger, give: Give) -> bool:
         """The whole record, page by page; False if the server refuses."""
@@ -195,7 +200,9 @@ class Lookup:
         async def one(query: Query, status: int, body: msgspec.Raw) -> int:
             finding = finding_of_status(status)
             outcome = Outcome(finding, (f"status {status}",) if status else ())
-            if finding is Finding.ANSWERED:
+            if status in UNKNOWN_PARAMETER and query.uncoded is not None:
+                outcome = await self._searcher.search_uncoded(query, Arrival.RECORD, give)
+            elif finding is Finding.ANSWERED:
                 try:
                     page = await paced(open_page(bytes(body), Arrival.RECORD, kind=query.type))
                     outcome = await self._searcher.walk(page, Arrival.RECORD, give, kind=query.type)

@@ -13,10 +13,12 @@ from adapters.links import target_of
 from adapters.pace import paced
 from adapters.transport import Answer, Exchange
 
-__all__ = ["REFUSALS", "Give", "Outcome", "Searcher"]
+__all__ = ["REFUSALS", "UNKNOWN_PARAMETER", "Give", "Outcome", "Searcher"]
 
 REFUSALS = frozenset({404, 405, 501})
 """Statuses by which a server says that it does not do what was asked of it in this way."""
+UNKNOWN_PARAMETER = frozenset({400, 422, 501})
+"""Statuses by which a server may say that it does not know a parameter."""
 _REFUSED_FORMS = REFUSALS | {415}
 _FORM = "application/x-www-form-urlencoded"
 
@@ -71,13 +73,23 @@ class Searcher:
         try:
             page = await self.open(await self._ask(query), arrival, kind=query.type)
         except AdapterError as error:
+            declined = isinstance(error, SourceFailed) and error.status in UNKNOWN_PARAMETER
+            if declined and query.uncoded is not None:
+                return await self.search_uncoded(query, arrival, give)
             return Outcome.of(error)
         return await self.walk(page, arrival, give, kind=query.type)
+
+    async def search_uncoded(self, query: Query, arrival: Arrival, give: Give) -> Outcome:
+        """As `search`, for all of the type, where the server would not be asked for some codes of it."""
+        outcome = await self.search(Query(query.type, query.uncoded or ""), arrival, give)
+        if outcome.error is None:
+            self._memory.refused_code(query.type)
+        return outcome
 
     async def open(self, answer: Answer, arrival: Arrival, *, kind: str | None = None, all_count: bool = False) -> Page:
         """Open the page in an answer; SourceFailed unless its status is 200."""
         if answer.status != 200:  # noqa: PLR2004
-            raise SourceFailed(f"status {answer.status}")
+            raise SourceFailed(f"status {answer.status}", status=answer.status)
         return await paced(open_page(answer.body, arrival, kind=kind, all_count=all_count))
 
     async def walk(

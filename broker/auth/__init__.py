@@ -3,7 +3,7 @@
 from broker.auth.authenticator import Authenticator
 from broker.auth.issuers import JOB_ROLES, OPERATOR_ROLES, PRIVACY_ROLES, Issuer
 from broker.auth.refusals import Refusals
-from broker.auth.tokens import sign_demo_token
+from broker.auth.tokens import Shape, sign_demo_token
 from broker.auth.values import Basis, Caller, Relationship, TokenPatient
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Issuer",
     "Refusals",
     "Relationship",
+    "Shape",
     "TokenPatient",
     "sign_demo_token",
 ]

@@ -146,20 +146,11 @@ class Authenticator:
             raise NotAuthenticated("not-yet-valid")
         if not 0 < claims.exp - claims.iat <= LONGEST_LIFE:
             raise NotAuthenticated("lifetime")
-        requester = claims.requester()
-        if not may_assert(issuer, requester.organisation, claims.role):
+        caller = claims.caller(operator=issuer.organisation is None, demo=issuer.demo)
+        requester = caller.requester
+        if not may_assert(issuer, requester.organisation, (requester.role_system, requester.role_code)):
             raise NotAuthenticated("not-its-own")
-        own = claims.extensions.care_record_broker
-        return Caller(
-            requester=requester,
-            operator=issuer.organisation is None,
-            demo=issuer.demo,
-            patient=claims.patient(),
-            relationship=claims.relationship(),
-            registered_practice=own.registered_practice,
-            activities=own.activities,
-            own_number=claims.own_number(),
-        )
+        return caller
 
 
 def _decoded(segment: str) -> bytes:

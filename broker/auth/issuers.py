@@ -66,9 +66,10 @@ def may_assert(issuer: Issuer, organisation: str, role: tuple[str, str]) -> bool
     """
     if issuer.demo:
         return True
+    system, code = role[0], role[1].rpartition(":")[2]  # short, or in full as S8000:G8000:R8000
     if issuer.organisation is None:
-        return role[0] == OPERATOR_ROLES or role in PRIVACY_ROLES
-    return organisation == issuer.organisation and role[0] != OPERATOR_ROLES
+        return system == OPERATOR_ROLES or (system, code) in PRIVACY_ROLES
+    return organisation == issuer.organisation and system != OPERATOR_ROLES
 
 
 def _check(issuer: Issuer) -> None:

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 
@@ -15,7 +15,12 @@ from broker.auth.keys import KeysUnreadable, SigningKey, signing_key
 from broker.auth.values import Basis
 from broker.errors import ConfigurationError
 
-__all__ = ["sign_demo_token"]
+__all__ = ["Shape", "sign_demo_token"]
+
+Shape = Literal["iua", "cis2"]
+"""How a token says who asks: `README.md`."""
+
+_ROLE_ID = "555254242102"
 
 
 def sign_demo_token(
@@ -37,21 +42,20 @@ def sign_demo_token(
     reference: str | None = None,
     activities: Sequence[str] = (),
     own_nhs_number: str | None = None,
+    staff_id: str | None = None,
+    shape: Shape = "iua",
     clock: Callable[[], float] = time.time,
 ) -> str:
     """A token of a demo issuer that lives five minutes from now, with every claim that the broker reads.
 
     Signed with the private key in the issuer's `jwks_file`, or with the pair that comes with the package (ES256). What
-    is asserted is not checked here: the broker does that. Blocks for one small file. Raises ConfigurationError where
-    the issuer is not a demo one, or its private key is not there.
+    is asserted is not checked here: the broker does that. In the shape of CIS2, `user` is the SDS user id, and the role
+    a national job role, of which the token has the code in full. Blocks for one small file. Raises ConfigurationError
+    where the issuer is not a demo one, or its private key is not there.
     """
     key = _private_key(issuer)
     now = int(clock())
     iua: dict[str, Any] = {
-        "subject_name": name,
-        "subject_organization": organisation_name or organisation,
-        "subject_organization_id": f"{ODS_CODE}|{organisation}",
-        "subject_role": [{"system": role_system, "code": role_code}],
         "purpose_of_use": [{"system": PURPOSES, "code": purpose}],
         "person_id": nhs_number and f"{NHS_NUMBER}|{nhs_number}",
     }
@@ -59,9 +63,34 @@ def sign_demo_token(
         "birth_date": birth_date,
         "relationship": relationship and _present(basis=relationship, reference=reference),
         "registered_practice": practice,
-        "activities": list(activities) or None,
         "own_nhs_number": own_nhs_number,
     }
+    person: dict[str, Any] = {}
+    if shape == "cis2":
+        person = {
+            "nhsid_useruid": user,
+            "name": name,
+            "idassurancelevel": "3",
+            "selected_roleid": _ROLE_ID,
+            "nhsid_nrbac_roles": [
+                {
+                    "org_code": organisation,
+                    "person_orgid": f"{_ROLE_ID}0",
+                    "person_roleid": _ROLE_ID,
+                    "role_code": role_code if ":" in role_code else f"S8000:G8000:{role_code}",
+                    "activity_codes": list(activities),
+                }
+            ],
+            "nhsid_user_orgs": [{"org_code": organisation, "org_name": organisation_name or organisation}],
+        }
+    else:
+        iua |= {
+            "subject_name": name,
+            "subject_organization": organisation_name or organisation,
+            "subject_organization_id": f"{ODS_CODE}|{organisation}",
+            "subject_role": [{"system": role_system, "code": role_code}],
+        }
+        own |= {"activities": list(activities) or None, "sds_user_id": staff_id}
     claims = {
         "iss": issuer.iss,
         "sub": user,
@@ -70,6 +99,7 @@ def sign_demo_token(
         "exp": now + LONGEST_LIFE,
         "jti": secrets.token_urlsafe(16),
         "client_id": client,
+        **person,
         "extensions": {"ihe_iua": _present(**iua), "care_record_broker": _present(**own)},
     }
     return jwt.encode(claims, key.key, key.algorithm, {"kid": key.kid} if key.kid else None)

@@ -54,6 +54,8 @@ class Caller:
         registered_practice: ODS code of the patient's GP practice as the reader's system knows it, or None.
         activities: national RBAC activity codes, such as `B0360`.
         own_number: the reader's own NHS number where the token shows it: nobody looks up their own record.
+        staff_id: the reader's user id in the Spine Directory Service (twelve digits), the same whoever issues their
+            tokens; None where the token does not say.
     """
 
     requester: Requester
@@ -64,3 +66,4 @@ class Caller:
     registered_practice: str | None = None
     activities: tuple[str, ...] = ()
     own_number: str | None = None
+    staff_id: str | None = None

@@ -3,14 +3,16 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 from broker import registry
+from broker.alerts import read_secrets
 from broker.app import check_policies, identity_service, issuers
 from broker.auth import Authenticator, Issuer
 from broker.cli.outcome import HOLDS, HOLDS_NOT, USAGE, Stopped, show
+from broker.clock import london_today
 from broker.errors import ConfigurationError
+from broker.objections import Letter
 
 __all__ = ["run"]
 
@@ -38,8 +40,13 @@ def _look(path: Path) -> tuple[list[ConfigurationError], list[str]]:
     for each in _apart(issuers(read, known)):
         with _noting(faults):
             Authenticator(each, read.server.public_url)
+    if read.alerts.secret_file:
+        with _noting(faults):
+            read_secrets(read.alerts.secret_file)
+    with _noting(faults):
+        Letter.load(read.objections.letter)
     # With a fault somewhere, what seems to be missing may stand in the file that has it.
-    about = [] if faults else registry.notices(known, read, date.today())  # noqa: DTZ011  agreements end with a local day
+    about = [] if faults else registry.notices(known, read, london_today())
     return faults, [*about, *(policies.notices if policies else ())]
 
 

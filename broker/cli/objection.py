@@ -2,73 +2,55 @@
 
 import argparse
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import date
 
 from broker import settings
-from broker.app import issuers, load_policies, open_journal
-from broker.auth import Authenticator
-from broker.cli.outcome import HOLDS, USAGE, Stopped, show
-from broker.errors import BrokerError, NotAuthenticated
-from broker.keys import Keys
-from broker.objections import Actor, ObjectionRecord, ObjectionRegister
-from broker.registry import Registry
+from broker.cli.objecting import refusals_told, register_open, token_of
+from broker.cli.outcome import HOLDS, show
+from broker.objections import Actor, ObjectionRecord, ObjectionRegister, Scope, Version
 from broker.settings import Settings
-from broker.store import open_store
 
 __all__ = ["run"]
 
-_Found = ObjectionRecord | tuple[ObjectionRecord, ...]
+_Found = ObjectionRecord | tuple[ObjectionRecord, ...] | str
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do one thing to the register, and print the objection or objections."""
-    token = _token(arguments)
+    """Do one thing to the register, and print the objection, the objections or the letter."""
+    token = token_of(arguments)
     read = settings.load(arguments.config)
-    try:
+    with refusals_told():
         found = asyncio.run(_act(arguments, read, token))
-    except NotAuthenticated:
-        raise Stopped(
-            "the token is not valid here, or its five minutes are over: get another, see broker token"
-        ) from None
-    except BrokerError as error:
-        raise Stopped(f"{error.code}: {error.message}") from None
-    if isinstance(found, ObjectionRecord):
-        show(arguments.format, found.as_json(), lambda: _line(found))
-    else:
-        show(arguments.format, [each.as_json() for each in found], lambda: "\n".join(map(_line, found)))
+    match found:
+        case ObjectionRecord():
+            show(arguments.format, found.as_json(), lambda: _story(found))
+        case str():
+            show(arguments.format, {"id": arguments.id, "letter": found}, lambda: found.rstrip("\n"))
+        case _:
+            show(arguments.format, [each.as_json() for each in found], lambda: "\n".join(map(_line, found)))
     return HOLDS
 
 
-async def _act(
-    arguments: argparse.Namespace, read: Settings, token: str
-) -> ObjectionRecord | tuple[ObjectionRecord, ...]:
-    async with AsyncExitStack() as house:
-        registry = Registry.load(read.organisations.directory, settings=read)
-        policies = load_policies(read)
-        authenticator = await house.enter_async_context(Authenticator(issuers(read, registry), read.server.public_url))
-        caller = await authenticator.authenticate(f"Bearer {token}")
-        actor = Actor.of(caller.requester, policies, operator=caller.operator)
-        keys = Keys.open(read.audit.keys)
-        journal = await open_journal(read, keys)
-        house.push_async_callback(journal.close)
-        store = await open_store(read.store.url)
-        house.push_async_callback(store.dispose)
-        register = ObjectionRegister(store, keys, journal, lead_controller=read.objections.lead_controller)
+async def _act(arguments: argparse.Namespace, read: Settings, token: str) -> _Found:
+    async with register_open(read, token) as (register, actor):
         return await _ACTIONS[arguments.action](register, actor, arguments)
 
 
 async def _record(register: ObjectionRegister, actor: Actor, arguments: argparse.Namespace) -> ObjectionRecord:
+    scope = Scope.stated(
+        organisation=arguments.organisation,
+        category=arguments.category,
+        staff=arguments.staff,
+        staff_id=arguments.staff_id,
+    )
     return await register.record(
         actor,
         patient=arguments.patient,
         asked_by=arguments.asked_by,
         effect_explained=arguments.effect_explained,
-        organisation=arguments.organisation,
-        category=arguments.category,
-        staff=arguments.staff,
+        scope=scope,
+        birth_date=_day(arguments.birth_date),
     )
 
 
@@ -79,23 +61,27 @@ async def _decide(register: ObjectionRegister, actor: Actor, arguments: argparse
         status=arguments.status,
         reason=arguments.reason,
         ico_route_told=arguments.ico_route_told,
-        told=date.fromisoformat(arguments.told) if arguments.told else None,
+        told=_day(arguments.told),
         version=arguments.version,
     )
 
 
 async def _withdraw(register: ObjectionRegister, actor: Actor, arguments: argparse.Namespace) -> ObjectionRecord:
-    return await register.withdraw(actor, arguments.id)
+    return await register.withdraw(actor, arguments.id, version=arguments.version)
 
 
 async def _list(
     register: ObjectionRegister, actor: Actor, arguments: argparse.Namespace
 ) -> tuple[ObjectionRecord, ...]:
-    return await register.list(actor, patient=arguments.patient, status=arguments.status)
+    return await register.list(actor, patient=arguments.patient, status=arguments.status, due=arguments.due)
 
 
 async def _show(register: ObjectionRegister, actor: Actor, arguments: argparse.Namespace) -> ObjectionRecord:
     return await register.show(actor, arguments.id)
+
+
+async def _letter(register: ObjectionRegister, actor: Actor, arguments: argparse.Namespace) -> str:
+    return await register.letter(actor, arguments.id)
 
 
 _ACTIONS: dict[str, Callable[[ObjectionRegister, Actor, argparse.Namespace], Awaitable[_Found]]] = {
@@ -104,26 +90,38 @@ _ACTIONS: dict[str, Callable[[ObjectionRegister, Actor, argparse.Namespace], Awa
     "withdraw": _withdraw,
     "list": _list,
     "show": _show,
+    "letter": _letter,
 }
 
 
-def _token(arguments: argparse.Namespace) -> str:
-    """The token of who acts. Never an argument: arguments show in the list of processes."""
-    if arguments.token is None:
-        token = os.environ.get("BROKER_TOKEN", "").strip()
-    else:
-        try:
-            token = arguments.token.read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            raise Stopped(f"{arguments.token}: the token can't be read from this file", USAGE) from None
-    if not token:
-        raise Stopped("who acts? Name a file with --token, or put the token into BROKER_TOKEN", USAGE)
-    return token
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written else None
 
 
 def _line(found: ObjectionRecord) -> str:
     who = found.recorded_by
-    line = f"{found.id}  {found.status}  version {found.version}  recorded {found.recorded_at} at {who['organisation']}"
+    line = f"{found.id}  {found.status}  version {found.version}  {_about(found.scope)}  asked by {found.asked_by}"
+    line += f"  recorded {found.recorded_at} at {who['organisation']}"
+    if found.origin:
+        line += f"  from {found.origin.name} {found.origin.dated or ''}".rstrip()
     if found.decided_at and found.decided_by:
         line += f"  decided {found.decided_at} at {found.decided_by['organisation']}"
-    return line + (f"  told {found.told_at}" if found.told_at else "")
+    if found.told_at:
+        line += f"  told {found.told_at}"
+    return line + (f"  review on {found.review_on}" if found.review_on else "")
+
+
+def _about(scope: Scope) -> str:
+    return f"{scope.kind} {scope.value}".rstrip()
+
+
+def _story(found: ObjectionRecord) -> str:
+    return "\n".join([_line(found), *map(_step, found.history)])
+
+
+def _step(version: Version) -> str:
+    who = f"{version.by['name']} at {version.by['organisation']}" if version.by else "see the journal"
+    line = f"  {version.version}  {version.status}  {version.at or ''}  {who}"
+    if version.told_at:
+        line += f"  told {version.told_at}"
+    return line + (f"  {version.reason}" if version.reason else "")

@@ -4,6 +4,7 @@ import argparse
 
 from broker.cli.flags.checking import add_audit, add_config
 from broker.cli.flags.objection import add_objection
+from broker.cli.flags.policy import add_policy
 from broker.cli.flags.running import add_demo, add_serve, add_token
 
 __all__ = ["make_parser"]
@@ -21,6 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_demo(commands)
     add_token(commands)
     add_objection(commands)
+    add_policy(commands)
     add_audit(commands)
     add_config(commands)
     return parser

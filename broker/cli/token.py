@@ -21,6 +21,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise Stopped("--patient and --birth-date go together: write both or neither", USAGE)
     if arguments.relationship and arguments.relationship != "none" and arguments.patient is None:
         raise Stopped("--relationship is with a patient: write --patient and --birth-date too", USAGE)
+    job_role = bool(re.fullmatch(r"(.*:)?R[0-9]{4}", arguments.role))
+    user = arguments.user or _somebody(arguments.role)
+    if arguments.shape == "cis2" and not (job_role and re.fullmatch(r"[0-9]{12}", user)):
+        words = "--shape cis2 is for national job roles, such as R8000, and for SDS user ids, which have twelve digits"
+        raise Stopped(words, USAGE)
     read = settings.load(arguments.config)
     registry = Registry.load(read.organisations.directory, settings=read)
     organisation = registry.organisations.get(arguments.organisation)
@@ -31,15 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
             _issuer(issuers(read, registry), arguments.organisation),
             audience=read.server.public_url,
             role_code=arguments.role,
-            role_system=JOB_ROLES if re.fullmatch(r"(.*:)?R[0-9]{4}", arguments.role) else OPERATOR_ROLES,
+            role_system=JOB_ROLES if job_role else OPERATOR_ROLES,
             organisation=arguments.organisation,
             organisation_name=organisation.name if organisation else None,
-            user=arguments.user or _somebody(arguments.role),
+            user=user,
             purpose=arguments.purpose,
             nhs_number=arguments.patient,
             birth_date=arguments.birth_date,
             practice=arguments.practice,
             relationship=basis,
+            activities=arguments.activity,
+            shape=arguments.shape,
         )
         + "\n"
     )

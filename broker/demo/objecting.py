@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from broker.app import open_journal
+from broker.app import load_policies, open_journal
 from broker.demo.world import OBJECTIONS
 from broker.demo.world.files import OPERATOR_ISSUER
 from broker.keys import Keys
@@ -19,14 +19,14 @@ STEPS: Final = (Status.UNDER_REVIEW, Status.UPHELD)
 async def record_objections(settings: Settings) -> None:
     """Record each objection and have it upheld; what is there already is left as it is."""
     lead = settings.objections.lead_controller or ""
-    nurse = _actor("Nurse C Example", "RJ1", "https://ehr.rj1.example", role="nurse", role_code="R8001", care=True)
-    officer = _actor("P Example", lead, OPERATOR_ISSUER, role="privacy-officer", role_code="R0001", care=False)
+    nurse = _actor("Nurse C Example", "RJ1", "https://ehr.rj1.example", role="nurse", role_code="R8001")
+    officer = _actor("P Example", lead, OPERATOR_ISSUER, role="privacy-officer", role_code="R0001")
     keys = Keys.open(settings.audit.keys)
     journal = await open_journal(settings, keys)
     try:
         store = await open_store(settings.store.url)
         try:
-            register = ObjectionRegister(store, keys, journal, lead_controller=lead)
+            register = ObjectionRegister(store, keys, journal, load_policies(settings), lead_controller=lead)
             for objector in OBJECTIONS:
                 if await register.list(officer, patient=objector.nhs_number):
                     continue
@@ -41,7 +41,7 @@ async def record_objections(settings: Settings) -> None:
         await journal.close()
 
 
-def _actor(name: str, organisation: str, issuer: str, *, role: str, role_code: str, care: bool) -> Actor:
+def _actor(name: str, organisation: str, issuer: str, *, role: str, role_code: str) -> Actor:
     return Actor(
         issuer=issuer,
         subject=f"demo-{role}",
@@ -49,7 +49,6 @@ def _actor(name: str, organisation: str, issuer: str, *, role: str, role_code: s
         organisation=organisation,
         role=role,
         operator=issuer == OPERATOR_ISSUER,
-        care=care,
         role_code=role_code,
         client="broker-demo",
     )

@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.contract import Identity
 from broker import nhs_number
-from broker.errors import ConfigurationError, IdentityNotConfirmed
+from broker.errors import ConfigurationError
 from broker.identity import pds
-from broker.identity.patient import one_patient
+from broker.identity.people import person_of
 from broker.identity.values import IdentityStatus, Person
 
 __all__ = ["FileIdentity"]
@@ -59,7 +58,13 @@ class FileIdentity:
             if known.status == "malformed":
                 raise ConfigurationError(self._directory / f"{number}.json", known.fault)
 
-    async def resolve(self, number: str, birth_date: str, deadline: float) -> Person:
+    async def resolve(
+        self,
+        number: str,
+        birth_date: str,
+        deadline: float,
+        organisation: str,  # noqa: ARG002 -- the protocol's
+    ) -> Person:
         """As `IdentityService.resolve`."""
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -78,22 +83,10 @@ class FileIdentity:
     def _person(self, known: Mapping[str, _Known], number: str, birth_date: str, elapsed_ms: int) -> Person:
         believed = _believed(known, number)
         found = believed.patient
-        if found is None or found.birth_date is None:
+        if found is None:
             return Person.unconfirmed(number, birth_date, believed.status, elapsed_ms)
-        if not birth_date.startswith(found.birth_date):  # a partial one that agrees, passes
-            raise IdentityNotConfirmed
-        today = self._today()
-        practice = found.practice(today)
-        others = {found.id, *(other for other in known if _leads_to(known, other, found))} - {number}
-        return Person(
-            identity=Identity(numbers=(number, *sorted(others)), birth_date=birth_date),
-            restricted=found.restricted,
-            practice=None if practice is None else practice.identifier.value,
-            deceased=found.deceased,
-            patient=one_patient(found, number, birth_date, today),
-            status=believed.status,
-            elapsed_ms=elapsed_ms,
-        )
+        others = (other for other in known if _leads_to(known, other, found))
+        return person_of(found, number, birth_date, others=others, today=self._today(), elapsed_ms=elapsed_ms)
 
     def _look(self) -> Mapping[str, _Known]:
         """What every file says now. Blocks; raises OSError where the directory can't be read."""

@@ -35,6 +35,7 @@ class Person:
             that holds only what may be shown. None where the service did not confirm the person.
         status: of the service's row; None where there is no service, and so no row.
         elapsed_ms: how long the service took, or None without one.
+        retry_after: seconds after which it may be asked again, where that is known.
     """
 
     identity: Identity
@@ -44,11 +45,18 @@ class Person:
     patient: dict[str, Any] | None = None
     status: IdentityStatus | None = None
     elapsed_ms: int | None = None
+    retry_after: float | None = None
 
     @classmethod
     def unconfirmed(
-        cls, number: str, birth_date: str, status: IdentityStatus | None = None, elapsed_ms: int | None = None
+        cls,
+        number: str,
+        birth_date: str,
+        status: IdentityStatus | None = None,
+        elapsed_ms: int | None = None,
+        *,
+        retry_after: float | None = None,
     ) -> "Person":
         """Somebody of whom nothing is known but what was asked."""
         identity = Identity(numbers=(number,), birth_date=birth_date)
-        return cls(identity=identity, status=status, elapsed_ms=elapsed_ms)
+        return cls(identity=identity, status=status, elapsed_ms=elapsed_ms, retry_after=retry_after)

@@ -1,16 +1,20 @@
 """A lookup that has begun, as whoever asked for it holds it; and what it finds around it on this node."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
 from adapters.contract import Adapter
+from broker.alerts import Alerts
 from broker.identity import IdentityService
 from broker.journal import Journal, LookupRecord
 from broker.keys import Keys
 from broker.lookup.admission import Place, size_of
+from broker.lookup.alarms import Unheard
 from broker.lookup.breaker import Breakers
+from broker.lookup.quotas import Unconfirmed
 from broker.lookup.turns import Turns
 from broker.lookup.values import Event, Part, Summary
 from broker.objections import ObjectionIndex
@@ -47,6 +51,10 @@ class Rooms:
         adapters: by name of source.
         breakers: of this node.
         today: for agreements and exclusions.
+        now: seconds since 1970, for overrides.
+        alerts: who is told of what can't wait for an audit.
+        lead: ODS code of the lead controller, or None.
+        unconfirmed: who had too many birth dates not confirmed.
         turns: of this node, to judge.
     """
 
@@ -60,6 +68,10 @@ class Rooms:
     breakers: Breakers
     limits: Limits
     today: Callable[[], date]
+    now: Callable[[], float] = time.time
+    alerts: Alerts = field(default_factory=Unheard)
+    lead: str | None = None
+    unconfirmed: Unconfirmed = field(default_factory=Unconfirmed)
     turns: Turns = field(default_factory=Turns)
 
 

@@ -4,10 +4,10 @@ The numbers follow no order that anybody could look up: they are fixed for one p
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from broker.lookup.judging.hiding import Hiding
-from broker.lookup.rows import RUNS_EXCLUDED, in_order
+from broker.lookup.revealing import REVEALED, Reader, State, bare
+from broker.lookup.rows import in_order
 from broker.lookup.values import Row
 
 __all__ = ["Places"]
@@ -55,7 +55,6 @@ class Places:
         label = self._labels.get(row.source)
         if label is None:
             return row
-        # Which services an organisation also runs would tell which one it is.
-        notes = tuple(note for note in row.notes if note != RUNS_EXCLUDED)
-        name = _KINDS.get(row.service_type, "A service")
-        return replace(row, source=label, organisation=None, name=name, notes=notes)
+        # Of the reader's own organisation too: which row is theirs would tell where the patient is seen.
+        fields = REVEALED[State.RESTRICTED][Reader.OWN]
+        return bare(row, fields, source=label, name=_KINDS.get(row.service_type, "A service"))

@@ -1,6 +1,6 @@
 """Who is asked for what? Decide first, ask second: an organisation that may not answer is not asked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -14,22 +14,31 @@ from broker.errors import (
     RoleNotPermitted,
 )
 from broker.identity import Person
-from broker.lookup.rows import in_order, worst
+from broker.lookup.rows import DEFINITE, in_order, worst
 from broker.lookup.values import CategoryRow, Query, Row, Status
+from broker.objections.stance import FORBIDDING, Stance
 from broker.registry import Organisation, RegisteredSource, Registry
 from policies import Policies
 from policies.values import Decision, Objection, Reader, Reason, SourceState
 
-__all__ = ["FORBIDDING", "Ask", "Permission", "Plan", "make_plan", "permit"]
+__all__ = ["SELF_DECLARED", "Ask", "Permission", "Plan", "make_plan", "permit"]
 
 _REFUSALS: Mapping[Reason | None, type[BrokerError]] = {
     Reason.ORGANISATION_NOT_TAKING_PART: OrganisationNotTakingPart,
     Reason.PURPOSE_NOT_PERMITTED: PurposeNotPermitted,
-    Reason.RELATIONSHIP_NEEDED: RelationshipNeeded,
 }
 _NORMAL = frozenset({"N"})
-FORBIDDING = frozenset({Objection.UPHELD, Objection.UNDECIDED})
-"""Standings in which nothing is shared between services: an objection is honoured while it is undecided."""
+
+SELF_DECLARED = "self-declared"
+"""The relationship of which nobody but the reader says that it is there."""
+
+_MAY_NOT_OVERRIDE = "This role may not break the glass."
+_HOW = (
+    "Nobody says how the reader's organisation is caring for this patient: the token must (relationship.basis "
+    "encounter, referral, registration or caseload), or the reader, with POST /lookups and "
+    'relationship {"basis": "self-declared", "reason": "..."}, of which the privacy officer is told.'
+)
+_OR_OVERRIDE = ' Or break the glass: override {"reason": "01" to "06", "text": "..."}.'
 
 _OF_THE_PATIENT = frozenset({"demographics", "gp-registration"})
 """Categories that are answered by the one Patient, in the row of its origin alone."""
@@ -44,6 +53,7 @@ class Permission:
         asked: categories asked that the role may see, in the order of the interface.
         not_permitted: every category that the role may not see, asked or not.
         policies: ids of those that determined it.
+        overrider: the role may break the glass.
         only: names of the sources that are asked, of those in scope; None for all.
         types: the FHIR types that are asked; None for all of the categories.
     """
@@ -52,6 +62,7 @@ class Permission:
     asked: tuple[str, ...]
     not_permitted: tuple[str, ...]
     policies: frozenset[str]
+    overrider: bool = False
     only: frozenset[str | None] | None = None
     types: frozenset[str] | None = None
 
@@ -91,7 +102,10 @@ class Plan:
         settled: rows that are final already.
         origin: name of the source whose Patient gives the one Patient what the identity service does not; None where
             none does.
-        objection: a whole objection stands.
+        objection: the patient objects to all sharing, or to this reader, and nothing lifts it.
+        narrower: the patient objects to some of it, which nothing lifts: the reply must not tell to what.
+        objected: categories objected to, and how that stands.
+        barred: names of sources that are not asked because of a narrower objection alone.
         policies: ids of those that determined it.
     """
 
@@ -99,15 +113,38 @@ class Plan:
     settled: tuple[Row, ...]
     origin: str | None
     objection: bool
+    narrower: bool = False
+    objected: Mapping[str, Objection] = field(default_factory=dict)
+    barred: frozenset[str] = frozenset()
     policies: frozenset[str] = field(default_factory=frozenset)
 
     def rows(self) -> tuple[Row, ...]:
         """Every row, those asked as `waiting`, in the fixed order."""
         return in_order([*self.settled, *(ask.row for ask in self.asks)])
 
+    def started(self) -> tuple[Row, ...]:
+        """Every row as a stream begins: where the patient objects to some sharing, no row tells to what."""
+        return tuple(_waiting(row) if row.source in self.barred else row for row in self.rows())
 
-def permit(caller: Caller, query: Query, registry: Registry, policies: Policies, today: date) -> Permission:
+
+def permit(
+    caller: Caller,
+    query: Query,
+    registry: Registry,
+    policies: Policies,
+    today: date,
+    *,
+    confirmed: str | None = None,
+) -> Permission:
     """Whether this reader may look up this patient at all, and which categories.
+
+    Args:
+        caller: who asks.
+        query: what they ask.
+        registry: who takes part.
+        policies: what decides.
+        today: for agreements.
+        confirmed: the relationship that the reader's own organisation's record confirms, where nobody asserts one.
 
     Raises:
         Forbidden: a leaf of it says why not.
@@ -119,12 +156,17 @@ def permit(caller: Caller, query: Query, registry: Registry, policies: Policies,
     reader = Reader(
         role=policies.role_of(requester.role_system, requester.role_code),
         purpose=requester.purpose,
-        relationship=caller.relationship.basis if caller.relationship else None,
+        relationship=_relationship(caller, query) or confirmed,
         taking_part=organisation is not None and organisation.live and organisation.in_date(today),
+        override=query.override is not None or query.override_id is not None,
     )
     decision = policies.may_ask(reader)
+    override = policies.may_override(reader)
     if not decision.permitted:
-        raise _REFUSALS.get(decision.reason, RoleNotPermitted)
+        if decision.reason is Reason.RELATIONSHIP_NEEDED:
+            raise RelationshipNeeded(_HOW + _OR_OVERRIDE if override.permitted else _HOW)
+        words = _MAY_NOT_OVERRIDE if reader.override and decision.reason is Reason.ROLE_NOT_PERMITTED else None
+        raise _REFUSALS.get(decision.reason, RoleNotPermitted)(words)
     every = policies.tables.categories
     seen = policies.may_see(reader, [(name, _NORMAL) for name in every])
     permitted = {name for name, one in zip(every, seen, strict=True) if one.permitted}
@@ -137,17 +179,27 @@ def permit(caller: Caller, query: Query, registry: Registry, policies: Policies,
         reader=reader,
         asked=asked,
         not_permitted=tuple(name for name in every if name not in permitted),
-        policies=frozenset(decision.policies).union(*(one.policies for one in seen if one.permitted)),
+        policies=frozenset(decision.policies).union(
+            *(one.policies for one in seen if one.permitted), override.policies if reader.override else ()
+        ),
+        overrider=override.permitted,
         only=query.only,
         types=query.types,
     )
+
+
+def _relationship(caller: Caller, query: Query) -> str | None:
+    """What is said of it: in the token, else by the reader."""
+    if caller.relationship is not None:
+        return caller.relationship.basis
+    return None if query.declared is None else SELF_DECLARED
 
 
 def make_plan(
     permission: Permission,
     caller: Caller,
     person: Person,
-    standing: Objection,
+    stance: Stance,
     registry: Registry,
     policies: Policies,
     *,
@@ -160,7 +212,7 @@ def make_plan(
         permission: what this reader may.
         caller: who asks.
         person: what the identity service says.
-        standing: the patient's objection.
+        stance: the patient's objections, as they stand towards this reader.
         registry: who takes part.
         policies: what decides.
         practices_if_unknown: the most GP practices asked where nobody names the registered one.
@@ -175,27 +227,38 @@ def make_plan(
     practice = person.practice or caller.registered_practice
     organisations, practice_row = _in_scope(registry, practice, person, practices_if_unknown)
     states = [
-        SourceState(agreement=one.in_date(today), own=one.ods_code == own, objection=standing) for one in organisations
+        SourceState(agreement=one.in_date(today), own=one.ods_code == own, objection=stance.towards(one.ods_code))
+        for one in organisations
     ]
     decisions = policies.may_answer(permission.reader, states)
-    objection = standing in FORBIDDING
+    lifted = permission.reader.override
+    objection = stance.forbids_all and not lifted
+    objected = {} if lifted else {name: one for name, one in stance.categories.items() if one in FORBIDDING}
+    others = {code for code, one in stance.organisations.items() if one in FORBIDDING and code != own}
+    narrower = not lifted and not objection and bool(objected or others)
 
     # A patient who objects is shown by the reader's own organisation alone, or not at all.
     identity_speaks = person.status is not None and not objection
     origin = None if identity_speaks else _origin(organisations, decisions, own, policies)
     asks: list[Ask] = []
     settled: list[Row] = []
+    barred: set[str] = set()
     types = permission.types or frozenset()
     for organisation, decision in zip(organisations, decisions, strict=True):
         for registered in organisation.sources:
             names = _categories_of_row(permission.asked, origin, registered, identity_speaks=identity_speaks)
             offered = _offered(organisation, registered, policies)
-            if not decision.permitted:
-                out = Status.WITHHELD if objection and organisation.ods_code != own else Status.AGREEMENT_LAPSED
+            objects = decision.reason is Reason.OBJECTION and not objection
+            if not (decision.permitted or objects):
+                out = _not_asked(decision, objection=objection and organisation.ods_code != own)
                 settled.append(_settled(organisation, registered, names, out))
                 continue
             of_another = _OF_THE_PATIENT if registered.name != origin else frozenset()
             asked = tuple(name for name in names if name in offered - of_another)
+            if objects and asked:
+                barred.add(registered.name)
+                settled.append(_settled(organisation, registered, names, Status.WITHHELD))
+                continue
             row = replace(
                 _row(organisation, registered, names, Status.WAITING), types=_types_of_row(types, asked, policies)
             )
@@ -216,13 +279,17 @@ def make_plan(
         clinical = tuple(name for name in permission.asked if name not in _OF_THE_PATIENT)
         settled.append(_practice_row(clinical, Status.WITHHELD if objection else Status.PRACTICE_NOT_ASKED))
     if person.status is not None:
-        settled.append(_identity_row(person, permission.asked if identity_speaks else (), withheld=objection))
+        speaks_of = permission.asked if identity_speaks else ()
+        settled.append(_identity_row(person, speaks_of, withheld=objection, objected=objected))
     only = permission.only
     return Plan(
         asks=tuple(sorted((ask for ask in asks if only is None or ask.name in only), key=lambda ask: ask.name)),
         settled=tuple(row for row in settled if only is None or row.source in only),
         origin=origin,
         objection=objection,
+        narrower=narrower,
+        objected=objected,
+        barred=frozenset(barred),
         policies=permission.policies.union(*(one.policies for one in decisions)),
     )
 
@@ -286,6 +353,16 @@ def _offered(organisation: Organisation, registered: RegisteredSource, policies:
     return frozenset(tables.categories) - tables.only_offered | tables.offered_by(organisation.service_type)
 
 
+def _not_asked(decision: Decision, *, objection: bool) -> Status:
+    """What becomes of a source that may not answer."""
+    return Status.AGREEMENT_LAPSED if decision.reason is Reason.AGREEMENT_LAPSED and not objection else Status.WITHHELD
+
+
+def _waiting(row: Row) -> Row:
+    waiting = CategoryRow(status=Status.WAITING)
+    return replace(row, status=Status.WAITING, categories=dict.fromkeys(row.categories, waiting))
+
+
 def _row(organisation: Organisation, registered: RegisteredSource, names: Iterable[str], status: Status) -> Row:
     return Row(
         source=registered.name,
@@ -313,7 +390,7 @@ def _practice_row(names: Iterable[str], status: Status) -> Row:
     )
 
 
-def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool) -> Row:
+def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool, objected: Collection[str]) -> Row:
     """The identity service's row: it was asked whatever the categories; its own status where none of them is its."""
     own = Status.WITHHELD if withheld else Status(person.status or Status.NOT_PROVIDED)
     categories: dict[str, CategoryRow] = {}
@@ -324,6 +401,9 @@ def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool) -> Ro
         known = own is Status.ANSWERED and person.practice is not None
         status = own if known or own is not Status.ANSWERED else Status.NO_RECORD_FOUND
         categories["gp-registration"] = CategoryRow(status=status, resources=int(known))
+    for name in categories.keys() & objected:
+        if categories[name].status in DEFINITE:
+            categories[name] = CategoryRow(status=Status.WITHHELD)
     return Row(
         source="identity",
         organisation=None,
@@ -331,6 +411,7 @@ def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool) -> Ro
         service_type="identity",
         status=worst(row.status for row in categories.values()) if categories else own,
         categories=categories,
-        resources=int(own is Status.ANSWERED and bool(categories)),
+        resources=int(any(row.resources for row in categories.values())),
         elapsed_ms=person.elapsed_ms,
+        retry_after_s=None if withheld or person.retry_after is None else max(1, round(person.retry_after)),
     )

@@ -8,6 +8,10 @@ from the bucket: hammering does not make it worse, and not better either.
 Only what bounds somebody at present is remembered. A bucket that nobody touched for a minute is full, so it is
 forgotten after that; where there are more persons than are remembered, the bucket longest untouched goes, and the
 organisation's bounds them.
+
+**Birth dates that were not confirmed.** Whoever has a number and tries birth dates, or a birth date and tries numbers,
+learns from each answer. So after a few in a quarter of an hour a person is answered nothing, the right one included,
+until the oldest of them is forgotten. A mistake or two at a keyboard does not come near it.
 """
 
 import time
@@ -23,11 +27,13 @@ from adapters.contract import Requester
 from broker.auth import Refusals
 from broker.errors import TooManyRequests
 
-__all__ = ["Quota", "Quotas"]
+__all__ = ["Quota", "Quotas", "Unconfirmed"]
 
 _log = structlog.get_logger()
 
 _MINUTE: Final = 60.0
+_QUARTER: Final = 900.0
+"""Seconds for which a birth date that was not confirmed counts."""
 _REMEMBERED: Final = 20_000
 _SOON: Final = 1.0
 """Seconds after which to ask again where there are too many at once."""
@@ -42,9 +48,16 @@ class Quota:
 
 
 class Quotas:
-    """Every bound on callers, on this node."""
+    """Every bound on callers, on this node.
 
-    def __init__(self, *, user: Quota, organisation: Quota, now: Callable[[], float] = time.monotonic) -> None:
+    Attributes:
+        unconfirmed: birth dates that were not confirmed, by person.
+    """
+
+    def __init__(
+        self, *, user: Quota, organisation: Quota, unconfirmed: int = 5, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.unconfirmed = Unconfirmed(unconfirmed, now)
         self._user = _Bounds(user, "person", now)
         self._organisation = _Bounds(organisation, "organisation", now)
 
@@ -52,8 +65,9 @@ class Quotas:
         """One more lookup of this person; what is given back is called once, when nothing of it is held any more.
 
         Raises:
-            TooManyRequests: of theirs, or of their organisation's.
+            TooManyRequests: of theirs, or of their organisation's; or too many of their birth dates were not confirmed.
         """
+        self.unconfirmed.check(requester)
         user, organisation = (requester.issuer, requester.subject), requester.organisation
         self._user.check(user)
         self._organisation.check(organisation)
@@ -65,6 +79,40 @@ class Quotas:
             self._organisation.leave(organisation)
 
         return leave
+
+
+class Unconfirmed:
+    """Birth dates that were not confirmed, of each person.
+
+    Args:
+        most: in a quarter of an hour, after which nothing is answered.
+    """
+
+    def __init__(self, most: int = 5, now: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._now = now
+        self._times: TTLCache[Hashable, tuple[float, ...]] = TTLCache(_REMEMBERED, _QUARTER, now)
+        self._refused = Refusals(timer=now)
+
+    def check(self, requester: Requester) -> None:
+        """Raise TooManyRequests where this person had too many, with when the oldest of them is forgotten."""
+        times = self._recent(requester)
+        if len(times) < self._most:
+            return
+        count = self._refused.due("unconfirmed")
+        if count is not None:
+            _log.warning("lookup.too-many", whose="unconfirmed", count=count)
+        words = f"Too many dates of birth did not belong to the number ({self._most} in 15 minutes): wait."
+        raise TooManyRequests(words, retry_after=times[0] + _QUARTER - self._now())
+
+    def note(self, requester: Requester) -> None:
+        """One more. Raises TooManyRequests where this person had too many already: then it is not said either."""
+        self.check(requester)
+        self._times[requester.issuer, requester.subject] = (*self._recent(requester), self._now())
+
+    def _recent(self, requester: Requester) -> tuple[float, ...]:
+        since = self._now() - _QUARTER
+        return tuple(one for one in self._times.get((requester.issuer, requester.subject), ()) if one > since)
 
 
 class _Bounds:

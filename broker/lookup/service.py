@@ -9,21 +9,25 @@ hears a last event. Whoever is in a hurry cuts the grace time short, and nothing
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final
 
 from adapters.contract import Adapter
+from broker.alerts import Alerts
 from broker.auth import Caller
 from broker.errors import Overloaded
 from broker.identity import IdentityService
 from broker.journal import Journal
 from broker.keys import Keys
 from broker.lookup.admission import Admission
+from broker.lookup.alarms import Unheard
 from broker.lookup.begun import Limits, Lookup, Rooms
 from broker.lookup.breaker import Breakers
-from broker.lookup.quotas import Quotas
+from broker.lookup.override import broken
+from broker.lookup.quotas import Quotas, Unconfirmed
 from broker.lookup.story import Story
 from broker.lookup.values import Failed, Query
 from broker.objections import ObjectionIndex
@@ -53,6 +57,9 @@ class LookupService:
         limits: Limits | None = None,
         quotas: Quotas | None = None,
         today: Callable[[], date] = date.today,
+        now: Callable[[], float] = time.time,
+        alerts: Alerts | None = None,
+        lead: str | None = None,
     ) -> None:
         self._rooms = Rooms(
             registry=registry,
@@ -65,6 +72,10 @@ class LookupService:
             breakers=Breakers(lambda: asyncio.get_running_loop().time()),
             limits=limits or Limits(),
             today=today,
+            now=now,
+            alerts=alerts or Unheard(),
+            lead=lead,
+            unconfirmed=Unconfirmed() if quotas is None else quotas.unconfirmed,
         )
         self._quotas = quotas
         self._admission = Admission(concurrency=self._rooms.limits.concurrency, memory=self._rooms.limits.memory)
@@ -86,11 +97,13 @@ class LookupService:
             streaming: give each part when it is ready, not all at the end.
 
         Raises:
+            InvalidRequest: an `override_id` that is not open to this caller for this patient.
             Overloaded: this node stops, or as many lookups wait for their turn as may.
             TooManyRequests: of this person, or of their organisation.
         """
         if self._stopping:
             raise Overloaded(_STOPPING, retry_after=_ELSEWHERE)
+        glass = broken(query, caller.requester, self._rooms.keys, self._rooms.now())
         leave = None if self._quotas is None else self._quotas.enter(caller.requester)
         try:
             place = self._admission.apply(leave)
@@ -99,7 +112,7 @@ class LookupService:
                 leave()
             raise
         lookup = Lookup(str(uuid.uuid4()), place, surface=surface, streaming=streaming)
-        story = Story(self._rooms, lookup, caller, query)
+        story = Story(self._rooms, lookup, caller, query, glass)
         lookup.task = asyncio.get_running_loop().create_task(story.to_the_end(), name="lookup")
         self._running[lookup.task] = lookup
         lookup.task.add_done_callback(self._running.pop)

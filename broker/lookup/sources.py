@@ -12,7 +12,9 @@ from broker.collector import decoded
 from broker.lookup.breaker import Breakers, Paused
 from broker.lookup.fanout import Answer, Further, ask, read
 from broker.lookup.judging.hiding import Hiding
-from broker.lookup.judging.judge import Judge, Judged, failed_row
+from broker.lookup.judging.judge import Judge
+from broker.lookup.judging.judged import Judged, failed_row
+from broker.lookup.judging.refusals import coded
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask
 from broker.lookup.turns import Turns
@@ -143,7 +145,7 @@ class Sources:
 
     def _request(self, what: Ask, deadline: float) -> SourceRequest:
         tables = self.judge.policies.tables
-        return SourceRequest(
+        request = SourceRequest(
             identity=self.judge.identity,
             categories={name: self.judge.types_of(name) for name in what.asked},
             context=tables.context,
@@ -151,6 +153,9 @@ class Sources:
             deadline=deadline,
             correlation_id=self.lookup_id,
         )
+        if what.organisation.ods_code == self.judge.own:
+            return request
+        return replace(request, coded=coded(tables.dissent, request.types))
 
 
 def _said_of_source(answer: Answer, *, whole_time: bool) -> Status | None:

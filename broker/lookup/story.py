@@ -2,11 +2,12 @@
 
 This is the only place where order matters. What is written comes before what is done: the intent before anything about
 the patient leaves, the plan before any source is asked, a part's line before the part, the outcome before the reply.
+Where nobody says that the reader's organisation is caring for the patient, its own sources are asked before the plan.
 """
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -14,23 +15,39 @@ from typing import Any, Literal
 import structlog
 
 from broker.auth import Caller
-from broker.errors import BrokerError, Conflict, Forbidden, IdentityNotConfirmed, JournalUnavailable, RequestError
-from broker.identity import NoIdentity, Person
+from broker.errors import (
+    BrokerError,
+    Conflict,
+    Forbidden,
+    IdentityNotConfirmed,
+    JournalUnavailable,
+    RequestError,
+    TooManyRequests,
+)
+from broker.identity import Person, Restriction
 from broker.journal import LookupRecord
-from broker.lookup.admission import size_of
+from broker.lookup.alarms import Alarms
 from broker.lookup.begun import Lookup, Rooms
-from broker.lookup.fanout import Answer
 from broker.lookup.ids import Ids
+from broker.lookup.intent import intent_of
 from broker.lookup.judging.hiding import Hiding
-from broker.lookup.judging.judge import Judge, Judged
+from broker.lookup.judging.judge import Judge
+from broker.lookup.judging.judged import Judged
 from broker.lookup.merging.merge import merge
+from broker.lookup.objecting import Heed
+from broker.lookup.override import Broken
 from broker.lookup.pace import paced
+from broker.lookup.parts import Parts
 from broker.lookup.patient import from_own_organisation, one_patient
 from broker.lookup.places import Places
-from broker.lookup.plan import FORBIDDING, Ask, Permission, Plan, make_plan, permit
+from broker.lookup.plan import SELF_DECLARED, Permission, Plan, make_plan
+from broker.lookup.relationship import contradicts
+from broker.lookup.revealing import narrowed, withheld
 from broker.lookup.rows import FAILED, in_order, is_complete, nothing_answered, require_met
 from broker.lookup.sources import Sources
-from broker.lookup.values import Event, Failed, Part, Query, Restrictions, Row, Started, Status, Summary
+from broker.lookup.standing import Settling
+from broker.lookup.values import Event, Failed, Query, Restrictions, Row, Started, Status, Summary
+from policies.values import Decision, Reader
 
 __all__ = ["Story"]
 
@@ -39,37 +56,40 @@ _log = structlog.get_logger()
 _KEPT = 0.15
 """Share of the time that is kept for judging, recording and writing."""
 
-_IDENTITY = 0.3
-"""Share of the time that the identity service gets: a slow one must leave the sources theirs."""
-
-_WAITING = 0.25
-"""Share of the time that a lookup may wait for its turn on a node that has enough to do."""
-
 _SENSITIVE = "B1611"
 """National RBAC activity: Access Sensitive(S) Flagged Records."""
 
 _NOBODY_SAYS = "Name and address are left out: no identity service, and no Patient of the reader's own organisation."
 
-_OBJECTS_NOW = "The patient's objection changed while this was looked up: ask again."
-
 _Ending = Literal["released", "refused", "failed"]
 
-_REFUSED = (Forbidden, RequestError, IdentityNotConfirmed, Conflict)
+_REFUSED = (Forbidden, RequestError, IdentityNotConfirmed, TooManyRequests, Conflict)
 
 
 class Story:
     """One lookup on its way."""
 
-    def __init__(self, rooms: Rooms, lookup: Lookup, caller: Caller, query: Query) -> None:
+    def __init__(self, rooms: Rooms, lookup: Lookup, caller: Caller, query: Query, glass: Broken | None = None) -> None:
         self._rooms = rooms
         self._lookup = lookup
         self._caller = caller
         self._query = query
+        self._glass = glass
+        self._own = caller.requester.organisation
         self._rows: dict[str | None, Row] = {}
         self._policies: frozenset[str] = frozenset()
-        self._unless_objected: tuple[str, ...] = ()
-        """Numbers under which nobody objected when this was planned; none where somebody had."""
+        self._heed = Heed(rooms.objections, caller, lifted=glass is not None)
+        self._settling = Settling(
+            rooms=rooms,
+            lookup=lookup,
+            caller=caller,
+            query=query,
+            heed=self._heed,
+            budget=min(query.timeout or rooms.limits.deadline, rooms.limits.deadline),
+        )
+        self._alarms = Alarms(alerts=rooms.alerts, lookup_id=lookup.lookup_id, reader=self._own, lead=rooms.lead)
         self._places = Places(Hiding.NOTHING, (), str)
+        self._narrower = False
 
     async def to_the_end(self) -> None:
         """Run, and give the last event whatever happens."""
@@ -85,7 +105,16 @@ class Story:
 
     async def _recorded(self) -> Event:
         """Intent now; exactly one outcome, whatever happens."""
-        async with self._rooms.journal.lookup(lookup_id=self._lookup.lookup_id, intent=self._intent()) as record:
+        rooms = self._rooms
+        intent = intent_of(
+            self._caller,
+            self._query,
+            self._glass,
+            surface=self._lookup.surface,
+            keys=rooms.keys,
+            policies=rooms.policies,
+        )
+        async with rooms.journal.lookup(lookup_id=self._lookup.lookup_id, intent=intent) as record:
             self._lookup.record = record
             record.so_far = self._so_far
             try:
@@ -99,45 +128,46 @@ class Story:
 
     async def _look_up(self, record: LookupRecord) -> Summary:
         rooms, query, caller = self._rooms, self._query, self._caller
-        loop = asyncio.get_running_loop()
-        budget = min(query.timeout or rooms.limits.deadline, rooms.limits.deadline)
-        began = loop.time()
-        deadline = began + budget
+        budget = self._settling.budget
+        deadline = asyncio.get_running_loop().time() + budget
         until = deadline - budget * _KEPT
         today = rooms.today()
 
-        permission = permit(caller, query, rooms.registry, rooms.policies, today)
-        self._policies = permission.policies
-        await self._lookup.place.admitted(began + budget * _WAITING)
-        rooms.objections.standing((query.nhs_number,))  # where nobody knows, nobody is asked
-        person = await self._resolve(record, loop.time() + budget * _IDENTITY)
-        standing = rooms.objections.standing(person.identity.numbers)
+        standing = await self._settling.settle(record, today)
+        permission, person = standing.permission, standing.person
+        stance = self._heed.plan(person.identity.numbers)
         plan = make_plan(
             permission,
             caller,
             person,
-            standing,
+            stance,
             rooms.registry,
             rooms.policies,
             practices_if_unknown=rooms.limits.practices_if_unknown,
             today=today,
         )
-        self._policies = plan.policies
-        self._unless_objected = () if plan.objection else person.identity.numbers
+        located = self._may_locate(person.restricted, permission.reader)
+        self._policies = plan.policies.union(*(one.policies for one in located))
+        self._narrower = plan.narrower
         self._rows = {row.source: row for row in plan.rows()}
+        if self._glass is not None and not self._glass.again:
+            self._alarms.overridden(stance.decided_by)
+        if permission.reader.relationship == SELF_DECLARED:
+            self._alarms.self_declared()
         record.plan(
             sources=[row.as_json() for row in plan.rows()],
-            policies=sorted(plan.policies),
+            policies=sorted(self._policies),
             policy_set=rooms.policies.hash,
             categories=list(permission.asked),
             identity=person.status,
+            relationship=standing.confirmed,
         )
         await record.durable()
 
         ids = Ids(rooms.keys.id_check_key, query.nhs_number)
-        self._places = Places(self._hiding(person), plan.rows(), partial(ids.digest, query.nhs_number))
+        self._places = Places(_hiding(*located), plan.rows(), partial(ids.digest, query.nhs_number))
         if self._lookup.streaming:
-            self._give(Started(lookup_id=self._lookup.lookup_id, rows=self._places.shown(plan.rows())))
+            self._give(Started(lookup_id=self._lookup.lookup_id, rows=self._places.shown(plan.started())))
         judge = Judge(
             policies=rooms.policies,
             reader=permission.reader,
@@ -147,6 +177,8 @@ class Story:
             today=today,
             label=self._places.without_place,
             types=permission.types,
+            objected=plan.objected,
+            own=self._own,
         )
         sources = Sources(
             adapters=rooms.adapters,
@@ -157,81 +189,22 @@ class Story:
             deadline=deadline,
             requester=caller.requester,
             lookup_id=self._lookup.lookup_id,
-            labels=not self._may_see_restricted,
+            labels=_hiding(*self._may_locate("yes", permission.reader)) is Hiding.PLACES,
             hold=self._lookup.place.hold,
             turns=rooms.turns,
         )
-        parts = await self._fan_out(record, plan, sources)
+        parts = Parts(
+            lookup=self._lookup,
+            record=record,
+            plan=plan,
+            sources=sources,
+            places=self._places,
+            heed=self._heed,
+            alarms=self._alarms,
+            own=self._own,
+            rows=self._rows,
+        )
         return await self._summarise(record, plan, permission, person, judge.patient_id, parts)
-
-    async def _fan_out(self, record: LookupRecord, plan: Plan, sources: Sources) -> list[Judged]:
-        """Every source side by side; what ends the lookup as a whole cancels and awaits them all."""
-        tasks: list[asyncio.Task[tuple[Judged, Answer | None]]] = []
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks.extend(group.create_task(self._one(record, one, sources), name=one.name) for one in plan.asks)
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        judged = [task.result() for task in tasks]
-        for n, (part, answer) in enumerate(judged):
-            if self._shows_too_much(part) and answer is not None:
-                judged[n] = (await self._again(plan.asks[n], answer, sources), answer)
-            self._drop(answer)
-        return [part for part, _ in judged]
-
-    async def _one(self, record: LookupRecord, one: Ask, sources: Sources) -> tuple[Judged, Answer | None]:
-        """One source; in a stream its part is released here, once its line is durable."""
-        part, answer = await sources.one(one)
-        self._rows[one.name] = part.row
-        self._lookup.place.hold(size_of(part.entries))
-        if part.wrong_patient:
-            record.wrong_patient(source=one.name, organisation=one.organisation.ods_code)
-        if self._lookup.streaming:
-            record.part(source=part.row.as_json())
-            await record.durable()
-            if self._shows_too_much(part) and answer is not None:
-                part = await self._again(one, answer, sources)
-            self._heed_objection()
-            self._give(self._part(part))
-            self._drop(answer)
-            return part, None
-        if not sources.labels or part.hiding is Hiding.PLACES:
-            self._drop(answer)  # nothing that another source may say could make it be judged again
-            return part, None
-        return part, answer
-
-    def _drop(self, answer: Answer | None) -> None:
-        """What a source gave has been judged, and is held no more."""
-        if answer is not None:
-            self._lookup.place.let_go(answer.size)
-
-    def _heed_objection(self) -> None:
-        """An objection is in force within one second: recorded since this was planned, it ends it.
-
-        Raises:
-            Conflict: with it, other sources would have been asked.
-        """
-        if self._unless_objected and self._rooms.objections.standing(self._unless_objected) in FORBIDDING:
-            raise Conflict(_OBJECTS_NOW)
-
-    async def _again(self, one: Ask, answer: Answer, sources: Sources) -> Judged:
-        part = await sources.again(one, answer)
-        self._rows[one.name] = part.row  # it may have run out of time
-        return part
-
-    def _shows_too_much(self, part: Judged) -> bool:
-        """It was judged before another source said that places must not show."""
-        return self._places.hiding is Hiding.PLACES and part.hiding is not Hiding.PLACES
-
-    def _part(self, part: Judged) -> Part:
-        return Part(row=self._places.shown([part.row])[0], entries=part.entries)
-
-    async def _resolve(self, record: LookupRecord, deadline: float) -> Person:
-        """Ask the identity service, once the intent is durable; where there is none, nothing leaves yet."""
-        query = self._query
-        if not isinstance(self._rooms.identity, NoIdentity):
-            await record.durable()
-        return await self._rooms.identity.resolve(query.nhs_number, query.birth_date, deadline)
 
     async def _summarise(
         self,
@@ -240,18 +213,25 @@ class Story:
         permission: Permission,
         person: Person,
         patient_id: str,
-        parts: list[Judged],
+        gathering: Parts,
     ) -> Summary:
         """What spans sources, the outcome, and then the last event."""
         query, places = self._query, self._places
+        parts = await gathering.gather()
+        self._notice_contradiction(parts)
+        objection = plan.objection or self._heed.forbidden
+        if self._heed.forbidden:
+            self._withhold_all(gathering.given)
         rows = self._all_rows()
-        shown = places.shown(rows)
-        if any(part.wrong_birth_date for part in parts) and all(part.patient is None for part in parts):
+        shown = self._shown(rows)
+        if any(part.wrong_birth_date for part in parts) and not gathering.met:
+            self._rooms.unconfirmed.note(self._caller.requester)
             raise IdentityNotConfirmed(sources=[row.as_json() for row in shown])
-        error = nothing_answered(rows, {one.name for one in plan.asks}, shown)
+        # What is not asked because of an objection is as if it had been, and had nothing to say.
+        error = nothing_answered(rows, plan.barred.union(one.name for one in plan.asks), shown)
         if error is not None:
             raise error
-        known = None if plan.objection else person.patient
+        known = None if objection or "demographics" in plan.objected else person.patient
         origin = next((part.patient for part in parts if part.row.source == plan.origin and _gave(part.row)), None)
         if known is None and origin is not None:
             known = from_own_organisation(origin)
@@ -260,16 +240,19 @@ class Story:
         elif known is None and plan.origin is None and person.status is None:
             shown = (replace(shown[0], notes=(*shown[0].notes, _NOBODY_SAYS)), *shown[1:]) if shown else shown
         ids = Ids(self._rooms.keys.id_check_key, query.nhs_number, hidden=places.hiding is Hiding.PLACES)
-        facts = itertools.chain.from_iterable(part.facts for part in parts)
+        if known is not None and "gp-registration" in plan.objected:
+            known = {name: value for name, value in known.items() if name != "generalPractitioner"}
+        linked = [part for part in parts if not self._heed.forbidden or part.row.organisation == self._own]
+        facts = itertools.chain.from_iterable(part.facts for part in linked)
         entries = (
             one_patient(patient_id, query.nhs_number, query.birth_date, known, places.hiding),
             *await paced(merge(facts, ids, patient_id)),
         )
-        complete = is_complete(rows)
-        self._heed_objection()
+        complete = is_complete(rows) and not plan.narrower
+        self._heed.check()
         await self._release(record, complete=complete)
         if not self._lookup.streaming:
-            for one in sorted(map(self._part, parts), key=lambda one: one.row.source or ""):
+            for one in sorted(map(gathering.shown, parts), key=lambda one: one.row.source or ""):
                 self._give(one)
         return Summary(
             lookup_id=self._lookup.lookup_id,
@@ -281,10 +264,15 @@ class Story:
             rows=shown,
             restrictions=Restrictions(
                 categories_not_permitted=permission.not_permitted,
-                objection=plan.objection,
+                objection=permission.overrider and (objection or plan.narrower),
+                override_available=permission.overrider
+                and self._glass is None
+                and (objection or plan.narrower or self._would_show_more(person, permission.reader)),
                 location_hidden=places.hiding is not Hiding.NOTHING,
             ),
             entries=entries,
+            definite=not plan.narrower,
+            override_id=None if self._glass is None else self._glass.id,
         )
 
     async def _release(self, record: LookupRecord, *, complete: bool) -> None:
@@ -299,50 +287,38 @@ class Story:
             self._lookup.delivered(arrived=False)
             raise
 
+    def _withhold_all(self, given: Iterable[str | None]) -> None:
+        """The patient objects under a further number: what was not released yet is withheld, as under a whole one."""
+        for name, row in self._rows.items():
+            if name not in given:
+                self._rows[name] = withheld(row, self._own)
+
+    def _notice_contradiction(self, parts: Sequence[Judged]) -> None:
+        """What the token asserts settled the relationship: what its own source says later tells somebody, no more."""
+        asserted = self._caller.relationship
+        if asserted is None or asserted.basis != "encounter":
+            return
+        for part in parts:
+            if part.row.organisation == self._own and contradicts(asserted.reference, part.encounters):
+                self._alarms.contradicted(part.row.source or "")
+                return
+
     def _required_met(self, rows: Sequence[Row]) -> bool:
-        """Where places must not show, nothing is known of a named one: not even that it was asked."""
+        """Of a named organisation nothing is known, not even that it was asked, where that would tell too much."""
         required = self._query.require
-        return require_met(rows, required) and not (required and self._places.hiding is Hiding.PLACES)
+        if required and self._places.hiding is Hiding.PLACES:
+            return False
+        return require_met(rows, required) and not (self._narrower and required - {self._own})
 
-    def _hiding(self, person: Person) -> Hiding:
-        if person.restricted == "no":
-            return Hiding.NOTHING
-        if person.restricted == "unknown":
-            return Hiding.HOME
-        return Hiding.NOTHING if self._may_see_restricted else Hiding.PLACES
+    def _may_locate(self, restricted: Restriction, reader: Reader) -> tuple[Decision, Decision]:
+        sensitive = _SENSITIVE in self._caller.activities
+        return self._rooms.policies.may_locate(restricted, reader=reader, sensitive=sensitive)
 
-    @property
-    def _may_see_restricted(self) -> bool:
-        return _SENSITIVE in self._caller.activities
-
-    def _intent(self) -> dict[str, Any]:
-        requester, keys = self._caller.requester, self._rooms.keys
-        relationship = self._caller.relationship
-        return {
-            "user": {
-                "issuer": requester.issuer,
-                "subject": requester.subject,
-                "name": requester.name,
-                "organisation": requester.organisation,
-                "role": self._rooms.policies.role_of(requester.role_system, requester.role_code),
-                "role_code": requester.role_code,
-                "client": requester.client,
-                "jti": requester.token_id,
-            },
-            "purpose": requester.purpose,
-            "relationship": None
-            if relationship is None
-            else {
-                "basis": relationship.basis,
-                "reference": keys.seal_words(relationship.reference) if relationship.reference else None,
-            },
-            "patient": keys.seal_patient(self._query.nhs_number),
-            "categories": None if self._query.categories is None else sorted(self._query.categories),
-            "surface": self._lookup.surface,
-            "types": None if self._query.types is None else sorted(self._query.types),
-            "require": sorted(self._query.require),
-            "timeout_ms": None if self._query.timeout is None else round(self._query.timeout * 1000),
-        }
+    def _would_show_more(self, person: Person, reader: Reader) -> bool:
+        """Whether breaking the glass would lift a restriction."""
+        hiding = self._places.hiding
+        restricted = "yes" if hiding is Hiding.PLACES else person.restricted
+        return hiding is not _hiding(*self._may_locate(restricted, replace(reader, override=True)))
 
     async def _end(
         self,
@@ -358,19 +334,31 @@ class Story:
         """What is known of the lookup, for its outcome."""
         return {
             "complete": False,
-            "sources": [row.as_json() for row in self._all_rows()],
-            "policies": sorted(self._policies),
+            "sources": [row.as_json() for row in self._all_rows() or self._settling.asked],
+            "policies": sorted(self._policies or self._settling.policies),
             "policy_set": self._rooms.policies.hash,
         }
 
     def _shown_rows(self) -> tuple[Row, ...]:
-        return self._places.shown(self._all_rows())
+        return self._shown(self._all_rows())
+
+    def _shown(self, rows: Iterable[Row]) -> tuple[Row, ...]:
+        """Rows as the reader may see them."""
+        told = [narrowed(row, self._own) for row in rows] if self._narrower else rows
+        return self._places.shown(told)
 
     def _all_rows(self) -> tuple[Row, ...]:
         return in_order(self._rows.values())
 
     def _give(self, event: Event) -> None:
         self._lookup.give(event)
+
+
+def _hiding(home: Decision, places: Decision) -> Hiding:
+    """How much of where the patient is must not show."""
+    if not places.permitted:
+        return Hiding.PLACES
+    return Hiding.NOTHING if home.permitted else Hiding.HOME
 
 
 def _gave(row: Row) -> bool:

@@ -214,6 +214,7 @@ class Summary:
         rows: every row, in a fixed order.
         restrictions: what bounded the reply.
         entries: the one Patient, links and contradictions.
+        definite: whether anything in it is: not where the patient objects to some sharing, or it would tell to what.
         override_id: with which further requests of this reader about this patient have the glass broken, for a while.
     """
 
@@ -226,6 +227,7 @@ class Summary:
     rows: tuple[Row, ...]
     restrictions: Restrictions
     entries: tuple[Entry, ...]
+    definite: bool = True
     override_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:

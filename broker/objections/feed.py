@@ -1,31 +1,47 @@
 """What changed in the register, whoever changed it: another process of this machine, or another node."""
 
 import asyncio
+import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from broker.objections.roll import Roll, Statement
+from broker.objections.rules import standing_of
+from broker.objections.scopes import ScopeKind
+from broker.objections.values import Status
 from broker.store import OBJECTIONS, REVISIONS
+from policies.values import Objection
 
-__all__ = ["Changes", "CounterFeed", "Feed", "SqliteFeed", "Standing"]
+__all__ = ["Changes", "CounterFeed", "Feed", "SqliteFeed"]
+
+_EVERY: Final = select(
+    OBJECTIONS.c.patient,
+    OBJECTIONS.c.status,
+    OBJECTIONS.c.told_at.is_not(None),
+    OBJECTIONS.c.scope,
+    OBJECTIONS.c.scope_value,
+    OBJECTIONS.c.decided_by,
+)
+_CHANGED: Final = _EVERY.where(
+    OBJECTIONS.c.patient.in_(select(OBJECTIONS.c.patient).where(OBJECTIONS.c.revision > bindparam("since")))
+)
+"""All of those patients of whom anything changed."""
+_EVERY_IN_SQLITE, _CHANGED_IN_SQLITE = (str(query.compile(dialect=sqlite.dialect())) for query in (_EVERY, _CHANGED))
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One objection, as far as a lookup needs it: whose (sealed), its status, and whether the patient was told."""
-
-    id: str
-    patient: str
-    status: str
-    told: bool
+_UNREADABLE: Final = Statement(Objection.UNDECIDED, ScopeKind.WHOLE, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +50,13 @@ class Changes:
 
     Attributes:
         revision: of the register, with these changes.
-        rows: every objection changed since the revision that was asked from.
-        whole: the rows are the whole register: what is not among them is no more.
+        roll: all objections, where all were read: who is not in it objects to nothing.
+        patients: else, all that is stated now for each patient of whom anything changed.
     """
 
     revision: int
-    rows: Sequence[Standing]
-    whole: bool
+    roll: Roll | None = None
+    patients: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
 
 
 class Feed(Protocol):
@@ -114,16 +130,11 @@ class SqliteFeed:
         try:
             query = "SELECT revision FROM revisions WHERE register = 'objections'"
             revision = connection.execute(query).fetchone()[0]
-            whole = since is None or revision < since
-            rows = connection.execute(
-                "SELECT id, patient, status, told_at IS NOT NULL FROM objections WHERE revision > ?",
-                (-1 if whole else since,),
-            ).fetchall()
+            if since is None or revision < since:
+                return Changes(revision, roll=Roll(_stated(connection.execute(_EVERY_IN_SQLITE))))
+            return Changes(revision, patients=_by_patient(connection.execute(_CHANGED_IN_SQLITE, (since,))))
         finally:
             connection.execute("ROLLBACK")
-        return Changes(
-            revision, [Standing(id_, patient, status, bool(told)) for id_, patient, status, told in rows], whole
-        )
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -140,17 +151,49 @@ class CounterFeed:
     async def changes(self, since: int | None) -> Changes | None:
         """As `Feed` says. Raises SQLAlchemyError or OSError."""
         counter = select(REVISIONS.c.revision).where(REVISIONS.c.register == "objections")
-        columns = (OBJECTIONS.c.id, OBJECTIONS.c.patient, OBJECTIONS.c.status, OBJECTIONS.c.told_at)
         async with self._engine.connect() as connection:
             revision = (await connection.execute(counter)).scalar_one()
             if revision == since:
                 return None
-            whole = since is None or revision < since
-            query = select(*columns).where(OBJECTIONS.c.revision > (-1 if whole else since))
-            rows = (await connection.execute(query)).all()
-        return Changes(
-            revision, [Standing(row.id, row.patient, row.status, row.told_at is not None) for row in rows], whole
-        )
+            return await connection.run_sync(_read, revision, None if since is None or revision < since else since)
 
     async def close(self) -> None:
         """Nothing: the engine is its owner's."""
+
+
+def _read(connection: Connection, revision: int, since: int | None) -> Changes:
+    """Everything where `since` is None; row by row, so that a million of them are never in memory at once."""
+    if since is None:
+        return Changes(revision, roll=Roll(_stated(connection.execute(_EVERY.execution_options(yield_per=1000)))))
+    return Changes(revision, patients=_by_patient(connection.execute(_CHANGED, {"since": since})))
+
+
+def _stated(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, Statement]]:
+    """Sealed number and statement of each objection that means something."""
+    for patient, *what in rows:
+        statement = _statement(*what)
+        if statement.standing is not Objection.NONE:
+            yield patient, statement
+
+
+def _by_patient(rows: Iterable[Sequence[Any]]) -> dict[str, tuple[Statement, ...]]:
+    """Of each patient in these rows, whoever objects to nothing any more included."""
+    found: defaultdict[str, list[Statement]] = defaultdict(list)
+    for patient, *what in rows:
+        found[patient].append(_statement(*what))
+    return {
+        patient: tuple(statement for statement in stated if statement.standing is not Objection.NONE)
+        for patient, stated in found.items()
+    }
+
+
+@lru_cache(maxsize=4096)
+def _statement(status: str, told: int, scope: str, about: str | None, decided_by: str | None) -> Statement:
+    """What a row states. One that can't be read is honoured as if it were about everything: it costs one patient."""
+    try:
+        standing = standing_of(Status(status), told=bool(told))
+        decider = json.loads(decided_by)["organisation"] if decided_by else None
+        kind = ScopeKind(scope)
+    except (ValueError, LookupError, TypeError):
+        return _UNREADABLE
+    return Statement(standing, kind, about, decider) if bool(about) is (kind is not ScopeKind.WHOLE) else _UNREADABLE

@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -15,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from broker.errors import RegisterUnavailable
 from broker.keys import Keys
 from broker.objections.feed import Changes, CounterFeed, Feed, SqliteFeed
-from broker.objections.rules import standing_of
-from broker.objections.values import Status
+from broker.objections.roll import Roll, Statement
+from broker.objections.scopes import Scope, ScopeKind
+from broker.objections.stance import FORBIDDING, Stance, worst
 from broker.store import sqlite_file
 from policies.values import Objection
 
@@ -25,7 +25,7 @@ __all__ = ["EVERY", "ObjectionIndex"]
 EVERY: Final = 0.25
 """Seconds between two looks at the register: what is recorded is in force on every node within one second."""
 
-_WORST_FIRST: Final = (Objection.UPHELD, Objection.UNDECIDED, Objection.NOT_UPHELD, Objection.NONE)
+_NO_OBJECTION: Final = Stance()
 
 _log = structlog.get_logger("broker.objections")
 
@@ -55,8 +55,7 @@ class ObjectionIndex:
         self._max_age = max_age
         self._clock = clock
         self._revision: int | None = None
-        self._patients: dict[str, str] = {}
-        self._standings: defaultdict[str, dict[str, Objection]] = defaultdict(dict)
+        self._roll = Roll()
         self._heard: float | None = None
         self._lost = False
         self._task: asyncio.Task[None] | None = None
@@ -88,19 +87,50 @@ class ObjectionIndex:
         """Whether the register was heard from within `max_age`."""
         return self._heard is not None and self._clock() - self._heard <= self._max_age
 
-    def standing(self, numbers: Sequence[str]) -> Objection:
-        """How the patient with these NHS numbers objects: the worst over all of them.
+    def stance(self, numbers: Sequence[str], *, issuer: str, subject: str, staff_id: str | None = None) -> Stance:
+        """All that the objections of the patient with these NHS numbers mean for this reader.
+
+        Args:
+            numbers: the identity set.
+            issuer: `iss` of the reader's token.
+            subject: `sub` of it.
+            staff_id: the reader's SDS user id, where the token says it.
 
         Raises:
-            RegisterUnavailable: not heard from the register for `max_age`, so nobody knows.
+            RegisterUnavailable: not heard from the register for `max_age`, or it says what these keys can't open, so
+                nobody knows.
         """
+        found = self._stated(numbers)
+        try:
+            return self._stance(found, issuer, subject, staff_id) if found else _NO_OBJECTION
+        except ValueError:
+            raise RegisterUnavailable from None
+
+    def _stated(self, numbers: Sequence[str]) -> set[Statement]:
         if not self.fresh:
             raise RegisterUnavailable
-        found = {standing for number in numbers for standing in self._of(self._keys.seal_patient(number))}
-        return next((standing for standing in _WORST_FIRST if standing in found), Objection.NONE)
+        return {statement for number in numbers for statement in self._roll.of(self._keys.seal_patient(number))}
 
-    def _of(self, sealed: str) -> Sequence[Objection]:
-        return tuple(self._standings[sealed].values()) if sealed in self._standings else ()
+    def _stance(self, found: set[Statement], issuer: str, subject: str, staff_id: str | None) -> Stance:
+        whole = Objection.NONE
+        narrower: dict[str, dict[str, Objection]] = {ScopeKind.ORGANISATION: {}, ScopeKind.CATEGORY: {}}
+        decided_by = set()
+        for statement in found:
+            if (stated := narrower.get(statement.scope)) is not None:
+                about = Scope.opened(self._keys, statement.scope, statement.about).value
+                stated[about] = worst((stated.get(about, Objection.NONE), statement.standing))
+            elif statement.scope != ScopeKind.STAFF or self._is_about(statement, issuer, subject, staff_id):
+                whole = worst((whole, statement.standing))
+            else:
+                continue
+            if statement.decided_by and statement.standing in FORBIDDING:
+                decided_by.add(statement.decided_by)
+        return Stance(whole, narrower[ScopeKind.ORGANISATION], narrower[ScopeKind.CATEGORY], frozenset(decided_by))
+
+    def _is_about(self, statement: Statement, issuer: str, subject: str, staff_id: str | None) -> bool:
+        """Whether this reader is the person whom the patient named: the same is always sealed in the same way."""
+        names = [Scope.member(issuer, subject), *([Scope(ScopeKind.STAFF, staff_id)] if staff_id else [])]
+        return statement.about in {name.sealed(self._keys) for name in names}
 
     async def _follow(self) -> None:
         while True:
@@ -125,17 +155,9 @@ class ObjectionIndex:
             _log.info("objections.register-back")
 
     def _take(self, changes: Changes) -> None:
-        if changes.whole:
-            self._patients.clear()
-            self._standings.clear()
-        for row in changes.rows:
-            standing = standing_of(Status(row.status), told=row.told)
-            before = self._patients.pop(row.id, None)
-            if before is not None:
-                self._standings[before].pop(row.id, None)
-            if standing is not Objection.NONE:
-                self._patients[row.id] = row.patient
-                self._standings[row.patient][row.id] = standing
+        if changes.roll is not None:
+            self._roll = changes.roll
+        self._roll.update(changes.patients)
         self._revision = changes.revision
 
 

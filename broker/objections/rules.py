@@ -1,15 +1,16 @@
-"""Who may do what to an objection, and what may follow what. Pure."""
+"""What may follow what, what an objection means for a lookup, and in which state somebody acts on it. Pure."""
 
 from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
-from broker.errors import Conflict, InvalidRequest, RoleNotPermitted
-from broker.objections.values import DECIDERS, Actor, ObjectionRecord, Status
-from policies.values import Objection
+from broker.errors import Conflict, InvalidBirthDate, InvalidRequest
+from broker.objections.scopes import ScopeKind
+from broker.objections.values import Actor, ObjectionRecord, Status
+from policies.values import Objection, Officer
 
-__all__ = ["check_decision", "may_decide", "may_record", "may_see", "standing_of"]
+__all__ = ["DECIDED", "HONOURED", "check_decision", "officer", "review_day", "standing_of"]
 
 NEXT: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType({
     Status.RECEIVED: frozenset({Status.UNDER_REVIEW}),
@@ -22,28 +23,33 @@ NEXT: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType({
 
 DECIDED: Final = frozenset({Status.UPHELD, Status.NOT_UPHELD})
 
+HONOURED: Final = frozenset({Objection.UPHELD, Objection.UNDECIDED})
+"""Nothing is shared against these."""
 
-def may_record(actor: Actor) -> bool:
-    """Any care role may, and those who decide: a patient may tell either."""
-    return actor.care or actor.role in DECIDERS
-
-
-def may_decide(actor: Actor, lead_controller: str | None) -> bool:
-    """The lead controller's privacy officer or Caldicott guardian, by a token of the operator's."""
-    return actor.role in DECIDERS and actor.operator and actor.organisation == lead_controller
+_OF_AGE: Final = 16
+"""Years: from then on a person decides about their own record."""
 
 
-def may_see(actor: Actor, lead_controller: str | None, recorded_by: Mapping[str, object]) -> bool:
-    """Those who decide see all; those who may record see what their own organisation recorded."""
-    if may_decide(actor, lead_controller):
-        return True
-    return may_record(actor) and recorded_by["organisation"] == actor.organisation
+def officer(actor: Actor, lead_controller: str | None, objection: ObjectionRecord | None = None) -> Officer:
+    """The state in which somebody acts on one objection, or on the register as such."""
+    lead = lead_controller is not None and actor.organisation == lead_controller
+    if objection is None:
+        return Officer(role=actor.role, operator=actor.operator, lead=lead)
+    return Officer(
+        role=actor.role,
+        operator=actor.operator,
+        lead=lead,
+        concerned=objection.scope.organisation == actor.organisation,
+        general=objection.scope.kind is not ScopeKind.ORGANISATION,
+        # By person, whatever the issuer: nobody decides what they recorded by signing in elsewhere.
+        recorder=objection.recorded_by["subject"] == actor.subject,
+        same_organisation=objection.recorded_by["organisation"] == actor.organisation,
+    )
 
 
 def check_decision(
     current: ObjectionRecord,
     status: Status,
-    actor: Actor,
     *,
     reason: str | None,
     ico_route_told: bool,
@@ -51,9 +57,6 @@ def check_decision(
     today: date,
 ) -> None:
     """Raise unless this decision may be made now, with what it needs."""
-    if current.recorded_by["subject"] == actor.subject:
-        # By person, whatever the issuer: nobody decides what they recorded by signing in elsewhere.
-        raise RoleNotPermitted("Whoever recorded an objection does not decide it: somebody else must.")
     if told and told > today:
         raise InvalidRequest("told: write the day on which the patient was told, not one to come.")
     if told and status not in DECIDED:
@@ -79,6 +82,26 @@ def _check_telling(current: ObjectionRecord, told: date | None, reason: str | No
         raise Conflict("When the patient was told is already recorded.")
     if reason:
         raise InvalidRequest("reason: it was recorded with the decision; leave it out here.")
+
+
+def review_day(asked_by: str, birth_date: date | None, today: date) -> date | None:
+    """The day on which a child's objection is looked at again, with them: the sixteenth birthday.
+
+    None where somebody else than a parent asked, it has come already, or the date of birth was not given.
+
+    Raises:
+        InvalidBirthDate: it is in the future.
+    """
+    if birth_date is None:
+        return None
+    if birth_date > today:
+        raise InvalidBirthDate
+    year = birth_date.year + _OF_AGE
+    try:
+        day = birth_date.replace(year=year)
+    except ValueError:  # born on 29 February, and the year 2100 has none
+        day = date(year, 3, 1)
+    return day if asked_by == "parent" and day > today else None
 
 
 def standing_of(status: Status, *, told: bool) -> Objection:

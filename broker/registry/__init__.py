@@ -4,6 +4,7 @@ from broker.registry.loading import Registry, check, installed_kinds, read, read
 from broker.registry.manifest import CATEGORIES, EXCLUDED_SERVICES, SERVICE_TYPES, STATES, Agreement, Contacts
 from broker.registry.noticing import notices
 from broker.registry.organisations import Organisation, RegisteredSource
+from broker.registry.watching import RegistryWatch
 
 __all__ = [
     "CATEGORIES",
@@ -15,6 +16,7 @@ __all__ = [
     "Organisation",
     "RegisteredSource",
     "Registry",
+    "RegistryWatch",
     "check",
     "installed_kinds",
     "notices",

@@ -10,7 +10,6 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from adapters.contract import Auth
-from broker.registry.secrets import AUTH
 from broker.settings.kinds import (
     DATE,
     DURATION,
@@ -26,6 +25,7 @@ from broker.settings.kinds import (
     seconds,
     texts,
 )
+from broker.settings.secrets import AUTH
 from broker.settings.shape import setting, table, tables
 from broker.settings.values import IssuerSettings
 
@@ -106,7 +106,10 @@ AGREEMENT_LINES = "write [agreement] with isa_signed, isa_expires and dspt_expir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The information sharing agreement, and the Data Security and Protection Toolkit, each to the end of its day."""
+    """The information sharing agreement and the Data Security and Protection Toolkit status.
+
+    Each holds on its last day too, to midnight in London.
+    """
 
     reads: ClassVar = ("isa_signed", "isa_expires")
 
@@ -115,7 +118,7 @@ class Agreement:
     dspt_expires: date = setting(DATE)
 
     def in_date(self, today: date) -> bool:
-        """Whether both hold on this day."""
+        """Whether both hold on this day in London."""
         return self.isa_signed <= today <= self.isa_expires and today <= self.dspt_expires
 
     def problem(self) -> tuple[str, str] | None:

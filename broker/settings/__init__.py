@@ -3,6 +3,7 @@
 from broker.settings.kinds import Address
 from broker.settings.loading import check, load, read
 from broker.settings.values import (
+    AlertSettings,
     AuditSettings,
     IdentitySettings,
     IssuerSettings,
@@ -18,6 +19,7 @@ from broker.settings.values import (
 
 __all__ = [
     "Address",
+    "AlertSettings",
     "AuditSettings",
     "IdentitySettings",
     "IssuerSettings",

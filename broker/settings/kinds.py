@@ -20,11 +20,13 @@ __all__ = [
     "FLAG",
     "FOLDER",
     "JWKS_FILE",
+    "LETTER_FILE",
     "LISTEN",
     "MADE_FOLDER",
     "ODS_CODE",
     "ORIGINS",
     "PUBLIC_URL",
+    "SECRET_FILE",
     "SIZE",
     "TEXT",
     "WEB_ADDRESS",
@@ -288,6 +290,8 @@ MADE_FOLDER: Kind[str, Path] = Kind(
     str, "write the path of a directory in quotes", lambda text, place: place.path(text)
 )
 JWKS_FILE: Kind[str, Path] = Kind(str, "write the path of a JWKS file in quotes", _file)
+LETTER_FILE: Kind[str, Path] = Kind(str, "write the path of the letter's template in quotes", _file)
+SECRET_FILE: Kind[str, Path] = Kind(str, "write the path of a file with the secret in quotes", _file)
 LISTEN: Kind[str, Address] = Kind(str, _WRITE_LISTEN, _listen)
 WEB_ADDRESS: Kind[str, str] = Kind(str, "write an https address in quotes", _web_address)
 PUBLIC_URL: Kind[str, str] = Kind(str, "write an address in quotes", _public_url)

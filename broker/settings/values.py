@@ -6,28 +6,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from adapters.contract import Auth
 from broker.settings.kinds import (
     DURATION,
     FLAG,
     FOLDER,
     JWKS_FILE,
+    LETTER_FILE,
     LISTEN,
     MADE_FOLDER,
     ODS_CODE,
     ORIGINS,
     PUBLIC_URL,
+    SECRET_FILE,
     SIZE,
     TEXT,
     WEB_ADDRESS,
     Address,
     Kind,
     Place,
+    address_of,
     choice,
     integer,
+    is_loopback,
 )
+from broker.settings.secrets import IDENTITY_AUTH
 from broker.settings.shape import setting, table, tables
 
 __all__ = [
+    "AlertSettings",
     "AuditSettings",
     "IdentitySettings",
     "IssuerSettings",
@@ -54,7 +61,15 @@ def _store_url(text: str, place: Place) -> str:
     return f"sqlite+aiosqlite:///{place.path(name)}"
 
 
+def _service_url(text: str, _: Place) -> str:
+    parts = address_of(text)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ValueError("write an https address: http is for this machine's own loopback only")
+    return text.rstrip("/")
+
+
 STORE_URL: Kind[str, str] = Kind(str, "write the address of a database in quotes", _store_url)
+SERVICE_URL: Kind[str, str] = Kind(str, "write the address of the service in quotes", _service_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +128,17 @@ class LookupSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """Lookups a minute, and at once, of one person and of one organisation on this node."""
+    """Lookups a minute, and at once, of one person and of one organisation on this node.
+
+    Attributes:
+        unconfirmed_per_user: dates of birth that did not belong to the number, of one person in 15 minutes.
+    """
 
     user_per_minute: int = setting(integer(1, 1_000_000), 240)
     user_at_once: int = setting(integer(1, 20_000), 16)
     organisation_per_minute: int = setting(integer(1, 1_000_000), 3000)
     organisation_at_once: int = setting(integer(1, 20_000), 64)
+    unconfirmed_per_user: int = setting(integer(1, 1000), 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,26 +150,61 @@ class OrganisationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentitySettings:
-    """Which identity service is asked. `directory` is there with kind `file`."""
+    """Which identity service is asked. `directory` is there with kind `file`, `base_url` with `pds`.
 
-    reads: ClassVar = ("kind", "directory")
+    Attributes:
+        timeout: seconds; None for as much as it may have.
+        organisation: for which the service is asked; None for the reader's own.
+    """
 
-    kind: str = setting(choice(("none", "file"), later={"pds": 'write "file" or "none"'}), "none")
+    reads: ClassVar = ("kind", "directory", "base_url")
+
+    kind: str = setting(choice(("none", "file", "pds")), "none")
     directory: Path | None = setting(FOLDER, None)
+    base_url: str | None = setting(SERVICE_URL, None)
+    auth: Auth = setting(IDENTITY_AUTH, {"kind": "none"})
+    timeout: float | None = setting(DURATION, None)
+    organisation: str | None = setting(ODS_CODE, None)
 
     def problem(self) -> tuple[str, str] | None:
-        """Files must be somewhere."""
+        """Files, and services, must be somewhere."""
         if self.kind == "file" and self.directory is None:
             return "directory", 'missing: with kind = "file", write the directory of the Patient files'
+        if self.kind == "pds" and self.base_url is None:
+            return "base_url", 'missing: with kind = "pds", write the address below which the service has /Patient'
         return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectionSettings:
-    """How long the register may be silent (seconds), and who decides."""
+    """How long the register may be silent (seconds), who decides, and a board's own letter; None for the package's."""
 
     max_age: float = setting(DURATION, "10s")
     lead_controller: str | None = setting(ODS_CODE, None)
+    letter: Path | None = setting(LETTER_FILE, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """Who is told of alerts, beside journal and log.
+
+    Attributes:
+        webhook: where they are posted to; None for nowhere.
+        secret_file: with what they are signed; there with a webhook.
+    """
+
+    reads: ClassVar = ("webhook", "secret_file")
+
+    webhook: str | None = setting(WEB_ADDRESS, None)
+    secret_file: Path | None = setting(SECRET_FILE, None)
+
+    def problem(self) -> tuple[str, str] | None:
+        """Whoever receives an alert must know that it is one."""
+        if self.webhook and not self.secret_file:
+            return "webhook", "its secret is missing: write secret_file, a file with the secret that signs each alert"
+        if self.secret_file and not self.webhook:
+            return "secret_file", "there is no webhook: write the address that alerts are posted to"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +276,7 @@ class Settings:
     organisations: OrganisationSettings = table(OrganisationSettings)
     identity: IdentitySettings = table(IdentitySettings)
     objections: ObjectionSettings = table(ObjectionSettings)
+    alerts: AlertSettings = table(AlertSettings)
     policies: PolicySettings = table(PolicySettings)
     audit: AuditSettings = table(AuditSettings)
     store: StoreSettings = table(StoreSettings)

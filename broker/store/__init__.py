@@ -1,6 +1,16 @@
 """Where do the registers live? SQLAlchemy Core tables in SQLite, or another database; nothing clinical."""
 
 from broker.store.opening import open_store, sqlite_file
-from broker.store.tables import METADATA, OBJECTIONS, REVISIONS, SCHEMA, VERSION
+from broker.store.tables import ALERTS, METADATA, OBJECTION_HISTORY, OBJECTIONS, REVISIONS, SCHEMA, VERSION
 
-__all__ = ["METADATA", "OBJECTIONS", "REVISIONS", "SCHEMA", "VERSION", "open_store", "sqlite_file"]
+__all__ = [
+    "ALERTS",
+    "METADATA",
+    "OBJECTIONS",
+    "OBJECTION_HISTORY",
+    "REVISIONS",
+    "SCHEMA",
+    "VERSION",
+    "open_store",
+    "sqlite_file",
+]

@@ -15,16 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from broker.errors import ConfigurationError
+from broker.store.migrating import migrate
 from broker.store.tables import METADATA, SCHEMA, VERSION
 
 __all__ = ["open_store", "sqlite_file"]
 
 REGISTERS: Final = ("objections",)
+_LOCK: Final = 0x62726F6B6572
+"""Of the makers of tables, among the advisory locks of a PostgreSQL database."""
 _NOT_OURS: Final = "can't be opened as the broker's store: name another, or restore it"
 
 
 async def open_store(url: str) -> AsyncEngine:
-    """The engine of the registers, its tables made if need be. Whoever opens it disposes of it.
+    """The engine of the registers; its tables are made, or brought to this version. Whoever opens it disposes of it.
 
     Args:
         url: as in `Settings.store.url`. The directory of a SQLite file is made, for its owner alone.
@@ -49,6 +52,8 @@ async def open_store(url: str) -> AsyncEngine:
     try:
         async with engine.begin() as connection:
             version = await _version(connection)
+            if version < VERSION:
+                await migrate(connection, version)
             if version <= VERSION:
                 await _create(connection)
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -93,7 +98,13 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 async def _version(connection: AsyncConnection) -> int:
-    """The version of the tables that are there, or this one's where none are."""
+    """The version of the tables that are there, or this one's where none are.
+
+    Of several processes that start at once one makes or migrates them, and the others wait: SQLite has one writer, and
+    PostgreSQL has a lock for it.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:ours)"), {"ours": _LOCK})
     await connection.execute(CreateTable(SCHEMA, if_not_exists=True))
     first = text("INSERT INTO schema_version (id, version) VALUES (1, :version) ON CONFLICT DO NOTHING")
     await connection.execute(first, {"version": VERSION})

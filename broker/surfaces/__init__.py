@@ -7,6 +7,7 @@ from aiohttp import web
 
 from broker.surfaces import about, cors, errors, health, lookups, openapi
 from broker.surfaces.fhir.routes import ROUTES as FHIR
+from broker.surfaces.objections import ROUTES as OBJECTIONS
 
 __all__ = ["add_surfaces"]
 
@@ -21,5 +22,6 @@ def add_surfaces(app: web.Application) -> None:
         web.get("/health/live", health.live),
         web.get("/health/ready", health.ready),
         web.get("/openapi.json", openapi.openapi),
+        *OBJECTIONS,
         *FHIR,
     ])

@@ -94,9 +94,18 @@ async def _record(journal: Journal, address: str | None, reason: str, count: int
 
 
 def must_be_about(caller: Caller, query: Query) -> None:
-    """Raise `PatientMismatch` unless the patient asked for is the one in the token, who must be there."""
+    """Raise `PatientMismatch` unless the patient asked for is the one in the token.
+
+    A token without any patient is good for one thing: a lookup whose reader declares why they are caring for them.
+    """
+    if caller.patient is None and query.declared is not None and not _is_overridden(query):
+        return
     if caller.patient is None or not caller.patient.matches(query.nhs_number, query.birth_date):
         raise PatientMismatch
+
+
+def _is_overridden(query: Query) -> bool:
+    return query.override is not None or query.override_id is not None
 
 
 async def refused(request: web.Request, caller: Caller, error: BrokerError, number: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """`POST /lookups`: one request at point of care, answered whole as JSON, or as it arrives as events."""
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -12,7 +13,7 @@ from broker.surfaces.callers import authenticated, must_be_about, refused
 from broker.surfaces.delivery import Delivery
 from broker.surfaces.errors import LOOKUP_ID
 from broker.surfaces.replies import EVENT_STREAM, NDJSON, json_reply
-from broker.surfaces.requests import Known, parse_query, preferred, read_json
+from broker.surfaces.requests import Known, override_id, parse_query, preferred, read_json
 from broker.surfaces.rooms import LOOKUPS, POLICIES, REGISTRY, SETTINGS
 
 __all__ = ["look_up"]
@@ -60,4 +61,5 @@ async def _query(request: web.Request) -> Query:
         takes_part=lambda code: code in organisations and organisations[code].live,
         deadline=settings.lookup.deadline,
     )
-    return parse_query(await read_json(request, settings.server.max_body), known)
+    query = parse_query(await read_json(request, settings.server.max_body), known)
+    return replace(query, override_id=override_id(request))

@@ -18,7 +18,6 @@ from broker.errors import (
     InvalidBirthDate,
     InvalidNhsNumber,
     InvalidRequest,
-    NotAvailable,
     NotSupported,
     PatientRequired,
     TimeoutTooLong,
@@ -26,20 +25,33 @@ from broker.errors import (
     UnknownCategory,
     UnknownOrganisation,
 )
-from broker.lookup.values import Query
+from broker.lookup.values import Override, Query
 from broker.settings.kinds import seconds
 
-__all__ = ["MAX_DEPTH", "Known", "parse_json", "parse_query", "preferred", "read_body", "read_json", "today"]
+__all__ = [
+    "MAX_DEPTH",
+    "Known",
+    "override_id",
+    "parse_json",
+    "parse_query",
+    "preferred",
+    "read_body",
+    "read_json",
+    "today",
+]
 
 MAX_DEPTH: Final = 8
 """Nesting of objects and arrays; a lookup needs two."""
 _BODY_SECONDS: Final = 10.0
 _FIELDS: Final = ("patient", "categories", "timeout", "require", "relationship", "override")
 _PATIENT_FIELDS: Final = ("nhs_number", "birth_date")
-_NOT_YET: Final = {
-    "relationship": "A self-declared relationship is not available in this version: the token must assert one.",
-    "override": "An override is not available in this version.",
-}
+_RELATIONSHIP_FIELDS: Final = ("basis", "reason")
+_SELF_DECLARED: Final = "self-declared"
+_OVERRIDE_FIELDS: Final = ("reason", "text")
+_OVERRIDE_REASONS: Final = ("01", "02", "03", "04", "05", "06")
+"""Spine AccessReasonCode."""
+_MOST_WORDS: Final = 2_000
+_OVERRIDE_ID: Final = re.compile(r"[a-z2-7]{1,4000}", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z_-]{1,40}", re.ASCII)
 
@@ -127,9 +139,6 @@ def parse_query(document: Mapping[str, Any], known: Known) -> Query:
     Raises the `RequestError` of the first fault, in the order of the fields in the interface.
     """
     _refuse_unknown(document, _FIELDS, "")
-    for name, message in _NOT_YET.items():
-        if name in document:
-            raise NotAvailable(message)
     if "patient" not in document:
         raise PatientRequired
     patient = document["patient"]
@@ -142,7 +151,23 @@ def parse_query(document: Mapping[str, Any], known: Known) -> Query:
         categories=_categories(document["categories"], known) if "categories" in document else None,
         timeout=_timeout(document["timeout"], known) if "timeout" in document else None,
         require=_require(document["require"], known) if "require" in document else frozenset(),
+        declared=_declared(document["relationship"]) if "relationship" in document else None,
+        override=_override(document["override"]) if "override" in document else None,
     )
+
+
+def override_id(request: web.Request) -> str | None:
+    """What the header `Override-Id` says; None where there is none.
+
+    Raises:
+        InvalidRequest: there are several, or it is none that the broker made.
+    """
+    given = request.headers.getall("Override-Id", [])
+    if not given:
+        return None
+    if len(given) > 1 or not _OVERRIDE_ID.fullmatch(given[0]):
+        raise InvalidRequest("Override-Id: send the override_id of a reply of POST /lookups, once and as it was given.")
+    return given[0]
 
 
 def preferred(accept: Iterable[str], offered: tuple[str, ...]) -> str:
@@ -236,6 +261,39 @@ def _birth_date(value: Any) -> str:
     if born > today():
         raise InvalidBirthDate
     return value
+
+
+def _declared(value: Any) -> str:
+    """The reason that a self-declared relationship gives."""
+    if not isinstance(value, dict):
+        raise InvalidRequest("relationship: write an object with basis and reason.")
+    _refuse_unknown(value, _RELATIONSHIP_FIELDS, "relationship.")
+    if value.get("basis") != _SELF_DECLARED:
+        raise InvalidRequest(f"relationship.basis: write {_SELF_DECLARED}; any other is asserted by the token.")
+    return _text(value.get("reason"), "relationship.reason")
+
+
+def _override(value: Any) -> Override:
+    if not isinstance(value, dict):
+        raise InvalidRequest("override: write an object with reason and text.")
+    _refuse_unknown(value, _OVERRIDE_FIELDS, "override.")
+    reason = value.get("reason")
+    if not isinstance(reason, str) or reason not in _OVERRIDE_REASONS:
+        raise InvalidRequest(f"override.reason: write one of {', '.join(_OVERRIDE_REASONS)} (Spine AccessReasonCode).")
+    return Override(reason=reason, text=_text(value.get("text"), "override.text"))
+
+
+def _text(value: Any, field: str) -> str:
+    """Somebody's own words, for whoever reads them in the journal."""
+    words = value.strip() if isinstance(value, str) else ""
+    if not 0 < len(words) <= _MOST_WORDS or (not words.isascii() and _has_half_a_character(words)):
+        raise InvalidRequest(f"{field}: say why, in 1 to {_MOST_WORDS} characters.")
+    return words
+
+
+def _has_half_a_character(words: str) -> bool:
+    """JSON can name half of a surrogate pair, which is no text (RFC 8259, section 8.2)."""
+    return any("\ud800" <= letter <= "\udfff" for letter in words)
 
 
 def _words(value: Any, field: str) -> list[str]:

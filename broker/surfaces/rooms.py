@@ -9,7 +9,7 @@ from broker.auth import Authenticator, Caller, Refusals
 from broker.journal import Journal
 from broker.keys import Keys
 from broker.lookup.values import Event, Query
-from broker.objections import ObjectionIndex
+from broker.objections import ObjectionIndex, ObjectionRegister
 from broker.registry import Registry
 from broker.settings import Settings
 from policies import Policies
@@ -22,6 +22,7 @@ __all__ = [
     "OBJECTIONS",
     "POLICIES",
     "REFUSALS",
+    "REGISTER",
     "REGISTRY",
     "SETTINGS",
     "Lookup",
@@ -67,6 +68,7 @@ POLICIES: Final = web.AppKey("policies", Policies)
 JOURNAL: Final = web.AppKey("journal", Journal)
 KEYS: Final = web.AppKey("keys", Keys)
 OBJECTIONS: Final = web.AppKey("objections", ObjectionIndex)
+REGISTER: Final = web.AppKey("register", ObjectionRegister)
 AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
 REFUSALS: Final = web.AppKey("refusals", Refusals)
 LOOKUPS: Final = web.AppKey[Lookups]("lookups")

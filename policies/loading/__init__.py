@@ -2,15 +2,25 @@
 
 from policies.loading.categories import Categories
 from policies.loading.closure import Closure
-from policies.loading.exclusions import Exclusions, refsets_of
-from policies.loading.roles import Labels, load_roles
+from policies.loading.dissent import load_dissents
+from policies.loading.exclusions import Exclusions
+from policies.loading.roles import Labels, load_roles, roles_by_code
 from policies.loading.rows import load_systems
+from policies.loading.value_sets import refsets_of
 from policies.reading import Document, Place
 from policies.tables import Tables
 
 __all__ = ["TABLES", "load_tables", "refsets_of"]
 
-TABLES = ("systems.toml", "roles.toml", "categories.toml", "labels.toml", "exclusions.toml", "closure.toml")
+TABLES = (
+    "systems.toml",
+    "roles.toml",
+    "categories.toml",
+    "labels.toml",
+    "exclusions.toml",
+    "closure.toml",
+    "dissent.toml",
+)
 """The files that `load_tables` reads, beside value-sets/."""
 
 
@@ -35,16 +45,18 @@ def load_tables(place: Place) -> tuple[Tables, tuple[str, ...]]:
         severed=closure.severed,
         containers=closure.containers,
         roles=roles,
-        role_by_job={
-            (uri, code): role.id for role in roles.values() for code in role.job_roles for uri in systems["job-role"]
-        },
+        role_by_job=roles_by_code(roles, systems),
         labels=labels.labels,
         exclusions=tuple(rules.rules),
         leave_out_uncoded_documents=rules.leave_out_uncoded_documents,
+        dissent=load_dissents(documents["dissent.toml"], systems, categories.home),
         types_by_category=categories.types,
         offers={service: frozenset(offered) for service, offered in categories.offers.items()},
         added_by_coding=categories.added_by_coding,
         added_by_profile=categories.added_by_profile,
+        unasked=categories.unasked,
+        known_systems=frozenset(categories.known_systems),
+        known_profiles=frozenset(categories.known_profiles),
         label_systems=labels.systems,
         absent_label=labels.absent,
         unknown_label=labels.unknown,

@@ -13,7 +13,7 @@ class Categories:
     """categories.toml."""
 
     def __init__(self, document: Document, systems: Systems) -> None:
-        document.only(["category", "group", "added"])
+        document.only(["category", "group", "added", "plain", "unasked"])
         document.top.done()
         self.types: dict[str, frozenset[str]] = {}
         self.home: dict[str, str] = {}
@@ -29,6 +29,11 @@ class Categories:
         self.added_by_profile: dict[str, frozenset[str]] = {}
         for row in document.rows("added"):
             self._added(row, systems)
+        self.known_systems = {uri for uris in systems.values() for uri in uris}
+        self.known_profiles = set(self.added_by_profile)
+        for row in document.rows("plain"):
+            self._plain(row)
+        self.unasked = dict(self._unasked(document))
 
     def _category(self, name: str, row: Row) -> None:
         row.text("why")
@@ -59,6 +64,24 @@ class Categories:
             yield name, frozenset(members)
         if left:
             raise document.fault(f"{', '.join(left)} is in no group: add it to the `categories` of one")
+
+    def _plain(self, row: Row) -> None:
+        row.text("why")
+        profiles = row.texts("profiles", [])
+        if both := sorted(self.added_by_profile.keys() & set(profiles)):
+            raise row.fault(f"{both[0]} adds a category under [[added]]: choose one", "profiles")
+        self.known_systems.update(row.texts("systems", []))
+        self.known_profiles.update(profiles)
+        row.done()
+
+    def _unasked(self, document: Document) -> Iterator[tuple[str, str]]:
+        for row in document.rows("unasked"):
+            why = row.text("why")
+            for kind in row.texts("types"):
+                if kind in self.home:
+                    raise row.fault(f"{kind} has its home in {self.home[kind]}: it is asked for", "types")
+                yield kind, why
+            row.done()
 
     def _added(self, row: Row, systems: Systems) -> None:
         category = frozenset((row.word("category", self.types, what="a category"),))

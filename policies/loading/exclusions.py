@@ -1,26 +1,22 @@
-"""Reads exclusions.toml, with the licensed value sets that lie beside it."""
+"""Reads exclusions.toml, with the value sets that lie beside it."""
 
+import re
 from collections.abc import Iterator
 
 from policies.loading.roles import Labels
 from policies.loading.rows import Systems, unique
-from policies.reading import Document, Place, Row, text_of
+from policies.loading.value_sets import FOLDER, refsets_of, value_set
+from policies.reading import Document, Place, Row
 from policies.tables import Basis, Exclusion
-from policies.values import Coding, PolicyError
+from policies.values import Coding
 
-__all__ = ["Exclusions", "refsets_of"]
+__all__ = ["Exclusions"]
 
-
-def refsets_of(place: Place) -> list[Place]:
-    """The value-set files that lie in a policy set, in order of their names."""
-    folder = place.joinpath("value-sets")
-    if not folder.is_dir():
-        return []
-    return sorted((file for file in folder.iterdir() if file.name.endswith(".txt")), key=lambda file: file.name)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
 class Exclusions:
-    """exclusions.toml, with the licensed value sets that lie beside it."""
+    """exclusions.toml."""
 
     def __init__(self, document: Document, systems: Systems, place: Place, labels: Labels) -> None:
         document.only(["rule"])
@@ -28,66 +24,69 @@ class Exclusions:
         self.leave_out_uncoded_documents = top.flag("leave_out_uncoded_documents", default=True)
         top.done()
         self.notices: list[str] = []
-        self.rules: list[Exclusion] = []
-        wanted: set[str] = set()
-        for name, row in unique(document.rows("rule")):
-            row.text("why")
-            codings = set(row.codes(systems))
-            for label in row.words("labels", labels.labels, what="a label of labels.toml", default=[]):
-                codings.update((system, label) for system in labels.systems)
-            for refset in row.rows("refset"):
-                wanted.add(refset.text("id"))
-                codings.update(self._members(refset, place, systems))
-            if not (bases := tuple(_basis(basis) for basis in row.rows("basis"))):
-                raise row.fault("a rule needs a [[rule.basis]]: name what it rests on")
-            row.done()
-            self.rules.append(Exclusion(name, frozenset(codings), bases))
+        self.rules = [self._rule(name, row, systems, place, labels) for name, row in unique(document.rows("rule"))]
+        wanted = {refset for rule in self.rules for refset in rule.refsets}
         for file in refsets_of(place):
-            if file.name.removesuffix(".txt") not in wanted:
-                raise document.fault(f"no rule names value-sets/{file.name}: add a [[rule.refset]] or remove the file")
+            if file.name.rpartition(".")[0] not in wanted:
+                raise document.fault(f"no rule names {FOLDER}/{file.name}: add a [[rule.refset]] or remove the file")
 
-    def _members(self, refset: Row, place: Place, systems: Systems) -> Iterator[Coding]:
-        name, title = refset.text("id"), refset.text("name")
-        refset.done()
-        file = place.joinpath("value-sets", f"{name}.txt")
-        if not file.is_file():
+    def _rule(self, name: str, row: Row, systems: Systems, place: Place, labels: Labels) -> Exclusion:
+        row.text("why")
+        adopted = row.flag("adopted", default=True)
+        listed = row.codes(systems)
+        labelled = {
+            (system, label)
+            for label in row.words("labels", labels.labels, what="a label of labels.toml", default=[])
+            for system in labels.systems
+        }
+        refsets = dict(self._refset(refset, place, systems, adopted=adopted) for refset in row.rows("refset"))
+        members = frozenset[Coding]().union(*(found for found in refsets.values() if found))
+        exempt = frozenset(self._exempt(row, systems, listed, members if None not in refsets.values() else None))
+        bases = tuple(_basis(basis) for basis in row.rows("basis"))
+        row.done()
+        if not bases:
+            raise row.fault("a rule needs a [[rule.basis]]: name what it rests on")
+        if not (listed or labelled or refsets):
+            raise row.fault("keeps nothing out: give it codes, labels or a [[rule.refset]]")
+        return Exclusion(name, listed | labelled | (members - exempt), bases, adopted, tuple(refsets))
+
+    def _refset(
+        self, row: Row, place: Place, systems: Systems, *, adopted: bool
+    ) -> tuple[str, frozenset[Coding] | None]:
+        name, title = row.text("id"), row.text("name")
+        row.done()
+        if not _NAME.fullmatch(name):
+            raise row.fault(f"`{name}` can't name a file in {FOLDER}/: use letters, digits, full stops, hyphens", "id")
+        found = value_set(place, name, systems)
+        if found is None and adopted:
             self.notices.append(
-                f"exclusions.toml:{refset.line}: reference set {name} ({title}) is not loaded: only the codes listed "
-                f"in the table are screened. Put its members into value-sets/{name}.txt"
+                f"exclusions.toml:{row.line}: reference set {name} ({title}) is not loaded: only the codes listed "
+                f"in the table are screened. Put its members into {FOLDER}/{name}.txt"
             )
-            return
-        codes = list(_codes_of(name, file.name, text_of(file, "value-sets")))
-        if not codes:
-            raise PolicyError(f"value-sets/{file.name}", "no active member in it: give the members, or remove it")
-        yield from ((uri, code) for code in codes for uri in systems["snomed"])
+        return name, found
+
+    def _exempt(
+        self, row: Row, systems: Systems, listed: frozenset[Coding], members: frozenset[Coding] | None
+    ) -> Iterator[Coding]:
+        """What the board exempts from the reference sets of a rule; its own codes it strikes out where they stand."""
+        if row.has("except") and not row.rows("except"):
+            raise row.fault("`except` is empty: leave it out, or say what is exempt under [[rule.except]]", "except")
+        for each in row.rows("except"):
+            each.text("why")
+            if not (codes := each.codes(systems)):
+                raise each.fault("this exception lists no code: write them under [rule.except.codes.snomed]")
+            each.done()
+            for system, code in sorted(codes):
+                if (system, code) in listed:
+                    raise each.fault(f"{code} stands in the rule's own codes too: strike it out there instead", code)
+                if members is not None and not any((uri, code) in members for uri in _beside(system, systems)):
+                    raise each.fault(f"{code} is in no reference set of this rule: it exempts nothing", code)
+            yield from codes
 
 
-def _codes_of(refset: str, file: str, text: str) -> Iterator[str]:
-    """The members that a value-set file gives: RF2 simple reference set, or a code a line."""
-    lines = text.splitlines()
-    if lines and lines[0].startswith("id\t"):
-        columns = lines[0].split("\t")
-        try:
-            active, of, member = (columns.index(name) for name in ("active", "refsetId", "referencedComponentId"))
-        except ValueError:
-            raise PolicyError(
-                f"value-sets/{file}",
-                "not an RF2 reference set: it needs active, refsetId and referencedComponentId",
-                line=1,
-            ) from None
-        for number, line in enumerate(lines[1:], 2):
-            cells = line.split("\t")
-            if len(cells) < len(columns):
-                raise PolicyError(f"value-sets/{file}", "a column is missing on this line", line=number)
-            if cells[of] == refset and cells[active] == "1":
-                yield cells[member]
-        return
-    for number, line in enumerate(lines, 1):
-        code = line.split("|")[0].split("#")[0].strip().split(" ")[0]
-        if code and not code.isdecimal():
-            raise PolicyError(f"value-sets/{file}", "write one SNOMED CT code a line", line=number)
-        if code:
-            yield code
+def _beside(system: str, systems: Systems) -> tuple[str, ...]:
+    """Every address of a system: a value set uses one of them."""
+    return next((uris for uris in systems.values() if system in uris), (system,))
 
 
 def _basis(row: Row) -> Basis:

@@ -5,10 +5,14 @@ from collections.abc import Iterator, Mapping
 from policies.loading.rows import Systems, unique
 from policies.reading import Document
 from policies.tables import Label, Role
+from policies.values import Coding
 
-__all__ = ["Labels", "load_roles"]
+__all__ = ["Labels", "load_roles", "roles_by_code"]
 
 EVERYONE = "everyone"
+
+OPERATOR_ROLES = "urn:care-record-broker:role"
+"""The code system of roles that no national job role stands for: those whom the broker's operator employs."""
 
 
 def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict[str, Role]:
@@ -18,8 +22,8 @@ def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict
     roles: dict[str, Role] = {}
     taken: dict[str, str] = {}
     for name, row in unique(document.rows("role")):
-        codes = row.meanings("job_roles")
-        for code in codes:
+        codes, own = row.meanings("job_roles"), row.meanings("operator_roles")
+        for code in (*codes, *own):
             if code in taken:
                 raise row.fault(f"job role {code} is already {taken[code]}: one role for each", code)
             taken[code] = name
@@ -27,11 +31,25 @@ def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict
             id=name,
             name=row.text("name"),
             sees=frozenset(row.words("sees", groups, what="a group of categories.toml")),
+            override=row.flag("override", default=False),
+            records_objections=row.flag("records_objections", default=False),
             job_roles=frozenset(codes),
+            operator_roles=frozenset(own),
             why=row.text("why"),
         )
         row.done()
     return roles
+
+
+def roles_by_code(roles: Mapping[str, Role], systems: Systems) -> dict[Coding, str]:
+    """The role of each job role, at every address of the national code system and at the broker's own."""
+    return {
+        (uri, code): role.id
+        for role in roles.values()
+        for uris, codes in ((systems["job-role"], role.job_roles), ((OPERATOR_ROLES,), role.operator_roles))
+        for uri in uris
+        for code in codes
+    }
 
 
 class Labels:

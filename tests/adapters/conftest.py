@@ -150,6 +150,9 @@ class FhirServer:
             hits = [r for r in hits if r["id"] in query["_id"].split(",")]
         if owner := query.get("patient") or query.get("subject"):
             hits = [r for r in hits if self.belongs(r, owner.removeprefix("Patient/"))]
+        if "code" in query:
+            wanted = set(query["code"].split(","))
+            hits = [r for r in hits if wanted & {coding["code"] for coding in r.get("code", {}).get("coding", ())}]
         return self.begin(hits)
 
     def begin(self, hits):
@@ -245,7 +248,7 @@ REQUESTER = Requester(
 )
 
 
-def ask(seconds=4.0, numbers=(NUMBER,), categories=CATEGORIES, context=CONTEXT):
+def ask(seconds=4.0, numbers=(NUMBER,), categories=CATEGORIES, context=CONTEXT, coded=None):
     return SourceRequest(
         identity=Identity(numbers=numbers, birth_date="1948-03-02"),
         categories=categories,
@@ -253,6 +256,7 @@ def ask(seconds=4.0, numbers=(NUMBER,), categories=CATEGORIES, context=CONTEXT):
         requester=REQUESTER,
         deadline=asyncio.get_running_loop().time() + seconds,
         correlation_id="lookup-1",
+        coded=coded or {},
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from tests.bench import after, cost, failing, holding, shapes
+from tests.bench import after, cost, failing, holding, objections, policy, shapes, withheld
 from tests.bench.load import Wrong
 from tests.bench.world import cores, world
 
@@ -27,6 +27,9 @@ _PARTS: dict[str, Part] = {
     "after": after.measure,
     "failing": failing.measure,
     "holding": holding.measure,
+    "withheld": withheld.measure,
+    "policy": policy.measure,
+    "objections": objections.measure,
 }
 
 

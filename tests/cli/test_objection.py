@@ -25,14 +25,21 @@ def guardian(token):
 def test_an_objection_from_first_word_to_decision(objection, doctor, guardian):
     recorded = objection(doctor, "record", *RECORD)
     assert set(recorded) == {
-        *("id", "version", "status", "scope", "recorded_by", "recorded_at", "decided_by", "decided_at", "told_at")
+        *("id", "version", "status", "scope", "recorded_by", "recorded_at", "decided_by", "decided_at", "told_at"),
+        *("asked_by", "review_on", "origin"),
     }
     assert (recorded["version"], recorded["status"]) == (1, "received")
     review = objection(guardian, "decide", recorded["id"], "--status", "under-review")
     assert review["status"] == "under-review"
     upheld = objection(guardian, "decide", recorded["id"], "--status", "upheld", "--version", "2")
     assert (upheld["status"], upheld["decided_by"]["organisation"]) == ("upheld", "QKK")
-    assert objection(doctor, "show", recorded["id"])["status"] == "upheld"
+    shown = objection(doctor, "show", recorded["id"])
+    assert shown["status"] == "upheld"
+    assert [(each["version"], each["status"]) for each in shown["history"]] == [
+        (1, "received"),
+        (2, "under-review"),
+        (3, "upheld"),
+    ]
 
 
 def test_objections_are_listed_by_patient_and_state(objection, doctor):
@@ -81,20 +88,105 @@ def test_nothing_is_recorded_before_the_effect_was_explained(broker, config, doc
     assert objection(doctor, "list") == []
 
 
-def test_a_narrower_one_is_not_available(broker, config, doctor):
+@pytest.mark.parametrize(
+    ("flags", "scope"),
+    [
+        (["--organisation", "RJ1"], {"kind": "organisation", "organisation": "RJ1"}),
+        (["--category", "results"], {"kind": "category", "category": "results"}),
+        (
+            ["--staff", "https://ehr.rj1.example,555"],
+            {"kind": "staff", "staff": {"issuer": "https://ehr.rj1.example", "subject": "555"}},
+        ),
+        (["--staff-id", "555254240199"], {"kind": "staff", "staff": {"staff_id": "555254240199"}}),
+    ],
+)
+def test_a_narrower_one_says_what_it_is_about(objection, doctor, flags, scope):
+    assert objection(doctor, "record", *RECORD, *flags)["scope"] == scope
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--organisation", "ZZZ"], "unknown-organisation: organisation"),
+        (["--category", "horoscopes"], "unknown-category: category"),
+        (["--staff", "somebody"], "invalid-request: staff"),
+        (["--staff-id", "1"], "invalid-request: staff_id"),
+        (["--organisation", "RJ1", "--category", "results"], "invalid-request: scope"),
+    ],
+)
+def test_one_about_nothing_that_there_is_is_refused_in_one_line(broker, config, objection, doctor, flags, words):
+    code, out, err = broker("objection", "record", *RECORD, *flags, "--config", config, "--token", doctor)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert err.count("\n") == 1
+    assert objection(doctor, "list") == []
+
+
+def test_one_to_an_organisation_is_decided_by_its_own_officer(broker, config, objection, doctor, guardian, token):
+    found = objection(doctor, "record", *RECORD, "--organisation", "RJ1")["id"]
     code, _, err = broker(*(
         "objection",
-        "record",
-        *RECORD,
-        "--category",
-        "results",
+        "decide",
+        found,
+        "--status",
+        "under-review",
         "--config",
         config,
         "--token",
-        doctor,
+        guardian,
     ))
+    assert (code, err.startswith("broker: not-found: ")) == (1, True)
+    own = token(role="R0001", user="555000000005")
+    assert objection(own, "decide", found, "--status", "under-review")["status"] == "under-review"
+
+
+def test_a_childs_is_listed_for_review(objection, doctor, guardian):
+    child = ("--patient", "9990000018", "--asked-by", "parent", "--effect-explained", "--birth-date")
+    recorded = objection(doctor, "record", *child, "2025-02-03")
+    assert recorded["review_on"] == "2041-02-03"
+    assert objection(doctor, "record", *child, "1980-02-03")["review_on"] is None
+    assert objection(guardian, "list", "--due") == []
+
+
+def test_the_letter_is_printed(broker, config, objection, doctor, guardian):
+    found = objection(doctor, "record", *RECORD)["id"]
+    objection(guardian, "decide", found, "--status", "under-review")
+    base = ("objection", "letter", found, "--config", config, "--token", guardian)
+    code, _, err = broker(*base)
+    assert (code, err.startswith("broker: conflict: ")) == (1, True)
+    objection(guardian, "decide", found, "--status", "not-upheld", "--reason", "To keep you safe.", "--ico-route-told")
+    code, out, err = broker(*base)
+    assert (code, err) == (0, "")
+    assert "To keep you safe." in out
+    assert "ico.org.uk" in out
+    assert objection(guardian, "letter", found) == {"id": found, "letter": out}
+
+
+def test_a_version_that_somebody_changed_is_refused(broker, config, objection, doctor, guardian):
+    found = objection(doctor, "record", *RECORD)["id"]
+    objection(guardian, "decide", found, "--status", "under-review")
+    for action in (("decide", found, "--status", "upheld"), ("withdraw", found)):
+        code, _, err = broker("objection", *action, "--version", "1", "--config", config, "--token", guardian)
+        assert (code, err.startswith("broker: conflict: ")) == (1, True)
+
+
+def test_a_reader_sees_every_version_with_its_reason(broker, config, objection, doctor, guardian):
+    found = objection(doctor, "record", *RECORD, "--category", "results")["id"]
+    objection(guardian, "decide", found, "--status", "under-review")
+    objection(guardian, "decide", found, "--status", "not-upheld", "--reason", "Needed.", "--ico-route-told")
+    _, out, _ = broker("objection", "show", found, "--config", config, "--token", doctor)
+    first, *versions = out.splitlines()
+    assert "category results" in first
+    assert [line.split()[:2] for line in versions] == [["1", "received"], ["2", "under-review"], ["3", "not-upheld"]]
+    assert "Needed." in versions[2]
+
+
+def test_a_letter_with_a_fault_is_found_when_the_configuration_is_checked(broker, config):
+    config.with_name("letter.txt").write_text("$reason and $colour\n$commissioner\n")
+    config.write_text(config.read_text().replace("[objections]\n", '[objections]\nletter = "letter.txt"\n'))
+    code, out, err = broker("config", "check", "--config", config)
     assert code == 1
-    assert "not-available" in err
+    assert "letter.txt:1: $colour is not known" in out + err
 
 
 def test_an_objection_that_is_not_there_is_not_found(broker, config, doctor):

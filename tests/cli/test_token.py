@@ -94,3 +94,25 @@ def test_without_any_issuer_it_says_what_to_write(broker, config):
     code, _, err = broker("token", "--config", config, "--role", "R8000", "--organisation", "RJ1")
     assert code == 1
     assert "[[issuers]]" in err
+
+
+def test_a_token_in_the_shape_of_cis2_names_the_user_and_the_selected_role(broker, config):
+    asked = ("token", "--config", config, "--organisation", "RJ1", "--shape", "cis2")
+    found = claims(broker(*asked, "--role", "R8000", "--activity", "B0360", "--activity", "B1611")[1])
+    (role,) = found["nhsid_nrbac_roles"]
+    assert found["selected_roleid"] == role["person_roleid"]
+    assert (role["org_code"], role["role_code"]) == ("RJ1", "S8000:G8000:R8000")
+    assert role["activity_codes"] == ["B0360", "B1611"]
+    assert found["nhsid_useruid"] == found["sub"]
+    assert "subject_role" not in found["extensions"]["ihe_iua"]
+    for wrong in (("--role", "auditor"), ("--role", "R8000", "--user", "ada")):
+        code, out, err = broker(*asked, *wrong)
+        assert (code, out) == (2, "")
+        assert "SDS user ids, which have twelve digits" in err
+
+
+def test_activities_stand_in_a_token_of_the_usual_shape_too(broker, config):
+    asked = ("token", "--config", config, "--organisation", "RJ1", "--role", "R8000")
+    assert "activities" not in claims(broker(*asked)[1])["extensions"]["care_record_broker"]
+    found = claims(broker(*asked, "--activity", "B1611")[1])
+    assert found["extensions"]["care_record_broker"]["activities"] == ["B1611"]

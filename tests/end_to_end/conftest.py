@@ -432,7 +432,7 @@ SERVE = "import sys; from broker.cli import main; sys.exit(main())"
 
 
 def write(directory, organisations, *, identity=None, deadline="5s", max_age="10s", server="", lookup="", limits=""):
-    """A configuration, as somebody would write it; `identity` maps NHS numbers to PDS Patients.
+    """A configuration, as somebody would write it; `identity` maps NHS numbers to PDS Patients, or is the lines of its table.
 
     `server`, `lookup` and `limits` are further lines of these tables.
     """
@@ -440,7 +440,9 @@ def write(directory, organisations, *, identity=None, deadline="5s", max_age="10
     for one in organisations:
         (directory / "organisations" / f"{one.code}.toml").write_text(one.manifest())
     kind = 'kind = "none"'
-    if identity is not None:
+    if isinstance(identity, str):
+        kind = identity
+    elif identity is not None:
         kind = 'kind = "file"\ndirectory = "identity"'
         (directory / "identity").mkdir()
         for number, patient in identity.items():

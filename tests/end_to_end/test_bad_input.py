@@ -35,8 +35,9 @@ BAD = {
     "nothing": (b"", 400, "invalid-request"),
     "too deep": (b'{"patient": ' + b"[" * 50_000, 400, "invalid-request"),
     "too large": (b'{"patient": "' + b"9990000018" * 7000 + b'"}', 413, "too-large"),
-    "a self-declared relationship": (body(relationship={"basis": "self-declared"}), 400, "not-available"),
-    "an override": (body(override={"reason": "04", "text": "x"}), 400, "not-available"),
+    "a relationship without a reason": (body(relationship={"basis": "self-declared"}), 400, "invalid-request"),
+    "an override without words": (body(override={"reason": "04", "text": ""}), 400, "invalid-request"),
+    "an override for no reason there is": (body(override={"reason": "07", "text": "x"}), 400, "invalid-request"),
 }
 
 

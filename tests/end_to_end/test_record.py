@@ -56,9 +56,13 @@ async def test_who_may_not_is_refused_and_written_down_and_nobody_is_asked(world
     reply = await doctor.look_up(world.mrs_okafor, token=doctor.token(world.mrs_okafor, **claims), **body)
     assert (reply.status, reply.code) == (403, code)
     assert reply.json["sources"] == []
-    assert world.nobody_was_asked()
+    assert world.other_hospital.seen == world.practice.seen == []
     (outcome,) = world.journal("lookup.outcome")
-    assert (outcome["outcome"], outcome["code"], outcome["sources"]) == ("refused", code, [])
+    assert (outcome["outcome"], outcome["code"]) == ("refused", code)
+    # Where nobody says that she is cared for here, the reader's own hospital is asked first, and nobody else.
+    own = ["RJ1-epr"] if code == "relationship-needed" else []
+    assert [row["source"] for row in outcome["sources"]] == own
+    assert bool(world.hospital.seen) is bool(own)
     assert world.told(outcome["lookup_id"]) == ["lookup.intent", "lookup.outcome"]
     (intent,) = world.journal("lookup.intent")
     assert intent["user"]["role_code"] == claims.get("role_code", "R8000")

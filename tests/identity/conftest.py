@@ -77,7 +77,7 @@ class World:
 
     async def ask(self, number=ASKED, birth_date=BORN, *, within=5.0):
         deadline = asyncio.get_running_loop().time() + within
-        return await self.service.resolve(number, birth_date, deadline)
+        return await self.service.resolve(number, birth_date, deadline, "RJ1")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from .conftest import ASKED, BORN, CURRENT, OLDER, STRANGER, labelled, outcome, 
 
 
 async def test_without_a_service_nothing_is_known_and_there_is_no_row():
-    person = await NoIdentity().resolve(ASKED, BORN, 0.0)
+    person = await NoIdentity().resolve(ASKED, BORN, 0.0, "RJ1")
     assert person == Person(identity=Identity(numbers=(ASKED,), birth_date=BORN))
     assert (person.restricted, person.practice, person.patient, person.status) == ("unknown", None, None, None)
 

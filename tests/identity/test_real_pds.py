@@ -27,7 +27,7 @@ def service(tmp_path):
 
 
 async def ask(service, number, birth_date):
-    return await service.resolve(number, birth_date, asyncio.get_running_loop().time() + 5)
+    return await service.resolve(number, birth_date, asyncio.get_running_loop().time() + 5, "RJ1")
 
 
 async def test_every_example_with_a_birth_date_is_confirmed(service):

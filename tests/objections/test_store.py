@@ -1,12 +1,18 @@
 """Where the registers live."""
 
 import asyncio
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from broker import nhs_number
 from broker.errors import ConfigurationError
+from broker.journal import Journal
+from broker.keys import Keys
+from broker.objections import WHOLE, ObjectionRegister
 from broker.store import VERSION, open_store
 
 
@@ -24,6 +30,15 @@ async def test_a_store_may_be_opened_again_and_by_several_at_once(tmp_path):
     for engine in engines:
         await _close(engine)
     await _close(await open_store(url))
+
+
+async def test_of_several_that_start_at_once_on_postgresql_one_makes_the_tables(new_store):
+    url = new_store("postgresql")
+    engines = await asyncio.gather(*(open_store(url) for _ in range(4)))
+    async with engines[0].connect() as connection:
+        assert (await connection.execute(text("SELECT version FROM schema_version"))).scalars().all() == [VERSION]
+    for engine in engines:
+        await _close(engine)
 
 
 async def test_a_store_of_a_later_version_is_left_alone(tmp_path):
@@ -57,3 +72,71 @@ async def test_a_driver_that_is_not_installed_is_said_so_without_the_address():
     with pytest.raises(ConfigurationError) as caught:
         await open_store("postgresql+asyncpg://user:hunter2@127.0.0.1:1/x")
     assert "hunter2" not in str(caught.value)
+
+
+MADE_BY_VERSION_1 = Path(__file__).with_name("store-version-1.db")
+
+
+async def test_a_store_that_version_1_made_is_brought_here_with_all_that_it_held(tmp_path, officer, policies):
+    """Five objections: received, upheld, not upheld and told, under review, withdrawn."""
+    file = tmp_path / "broker.db"
+    shutil.copy(MADE_BY_VERSION_1, file)
+    with sqlite3.connect(file) as before:
+        kept = before.execute("SELECT id, version, status, patient, revision FROM objections ORDER BY id").fetchall()
+    before.close()
+    url = f"sqlite+aiosqlite:///{file}"
+    engines = await asyncio.gather(*(open_store(url) for _ in range(3)))
+    async with engines[0].connect() as connection:
+        assert (await connection.execute(text("SELECT version FROM schema_version"))).scalars().all() == [VERSION]
+        found = await connection.execute(
+            text("SELECT id, version, status, patient, revision FROM objections ORDER BY id")
+        )
+        assert [tuple(row) for row in found] == kept
+        assert set((await connection.execute(text("SELECT recorded_for FROM objections"))).scalars()) == {"RJ1"}
+    keys = Keys(bytes(32))
+    journal = await Journal.open(tmp_path / "journal", Keys.open(tmp_path / "keys"), node="test")
+    register = ObjectionRegister(engines[0], keys, journal, policies, lead_controller="QKK")
+    shown = {
+        each.status: await register.show(officer, each.id)
+        for number in range(1, 6)
+        for each in await register.list(officer, patient=nhs_number.make(number))
+    }
+    history = {status: [(each.version, each.status) for each in one.history] for status, one in shown.items()}
+    assert history == {
+        "received": [(1, "received")],
+        "upheld": [(1, "received"), (3, "upheld")],
+        "not-upheld": [(1, "received"), (4, "not-upheld")],
+        "under-review": [(1, "received"), (2, "under-review")],
+        "withdrawn": [(1, "received"), (2, "withdrawn")],
+    }
+    assert shown["upheld"].history[1].by["name"] == "P Officer"
+    assert shown["withdrawn"].history[1].by is None
+    assert shown["not-upheld"].history[1].reason == "Safeguarding."
+    assert all(one.scope == WHOLE for one in shown.values())
+    assert "Safeguarding." in await register.letter(officer, shown["not-upheld"].id)
+    decided = await register.decide(officer, shown["under-review"].id, status="upheld")
+    assert [each.version for each in (await register.show(officer, decided.id)).history] == [1, 2, 3]
+    await journal.close()
+    for engine in engines:
+        await _close(engine)
+
+
+async def test_a_store_that_can_not_be_brought_here_stays_as_it_was(tmp_path):
+    file = tmp_path / "broker.db"
+    shutil.copy(MADE_BY_VERSION_1, file)
+    with sqlite3.connect(file) as connection:
+        # What is in the way of the last step: all before it must be undone.
+        connection.execute("CREATE TABLE objection_history (objection TEXT)")
+    connection.close()
+    before = _told(file)
+    with pytest.raises(ConfigurationError, match="can't be opened"):
+        await open_store(f"sqlite+aiosqlite:///{file}")
+    assert _told(file) == before
+
+
+def _told(file):
+    connection = sqlite3.connect(file)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()

@@ -1,6 +1,7 @@
 """Default deny; forbid wins; nothing that restricts ever permits more."""
 
 import re
+from dataclasses import replace
 from itertools import product
 
 import cedarpy
@@ -9,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import Policies, engine
-from policies.values import Objection, Reader, Reason, Sight, SourceState
+from policies.values import Act, Asked, Objection, Officer, Reader, Reason, Sight, SourceState
 
 POLICIES = Policies.load(None)
 TABLES = POLICIES.tables
 PURPOSES = ["TREAT", "ETREAT", "BTG", "HRESCH", "HPAYMT", "HOPERAT", "PATRQT", "treat", ""]
 RELATIONSHIPS = ["encounter", "referral", "registration", "caseload", "self-declared", "neighbour", "", None]
 SIGHTS = [Sight.WITHHOLD, Sight.MARK, Sight.SHOW]
+HONOURED = {Objection.UPHELD, Objection.UNDECIDED}
 N = frozenset({"N"})
 
 roles = st.sampled_from([*TABLES.roles, None, "", "nobody-listed-this"])
@@ -25,9 +27,11 @@ readers = st.builds(
     purpose=st.sampled_from(PURPOSES) | st.text(max_size=8),
     relationship=st.sampled_from(RELATIONSHIPS) | st.text(max_size=8),
     taking_part=st.booleans(),
+    override=st.booleans(),
 )
 sources = st.builds(SourceState, agreement=st.booleans(), own=st.booleans(), objection=st.sampled_from(list(Objection)))
 categories = st.sampled_from([*TABLES.categories, "no-such-category"])
+objections = st.sampled_from(list(Objection))
 labels = st.frozensets(st.sampled_from([*TABLES.labels, "no-such-label"]), min_size=1, max_size=4)
 
 doctor = Reader("clinician", "TREAT", "encounter", True)
@@ -38,11 +42,12 @@ def first_failing(reader):
     role = TABLES.roles.get(reader.role)
     if not reader.taking_part:
         return Reason.ORGANISATION_NOT_TAKING_PART
-    if reader.purpose not in {"TREAT", "ETREAT"}:
+    if reader.purpose not in ({"TREAT", "ETREAT", "BTG"} if reader.override else {"TREAT", "ETREAT"}):
         return Reason.PURPOSE_NOT_PERMITTED
-    if role is None or not role.sees:
+    if role is None or not role.sees or (reader.override and not role.override):
         return Reason.ROLE_NOT_PERMITTED
-    if reader.relationship not in {"encounter", "referral", "registration", "caseload"}:
+    related = reader.relationship in {"encounter", "referral", "registration", "caseload", "self-declared"}
+    if not related and not reader.override:
         return Reason.RELATIONSHIP_NEEDED
     return None
 
@@ -60,20 +65,23 @@ def test_an_organisation_answers_only_within_its_agreement_and_the_patients_obje
     expected = first_failing(reader)
     if expected is None and not source.agreement:
         expected = Reason.AGREEMENT_LAPSED
-    if expected is None and not source.own and source.objection in {Objection.UPHELD, Objection.UNDECIDED}:
+    honoured = source.objection in HONOURED and not reader.override
+    if expected is None and not source.own and honoured:
         expected = Reason.OBJECTION
     assert decision.reason == expected
     assert decision.permitted == (expected is None)
 
 
-@given(readers, categories, labels)
-def test_a_category_is_seen_only_as_the_tables_say(reader, category, labels):
-    [decision] = POLICIES.may_see(reader, [(category, labels)])
+@given(readers, categories, labels, objections)
+def test_a_category_is_seen_only_as_the_tables_say(reader, category, labels, objection):
+    [decision] = POLICIES.may_see(reader, [Asked(category, labels, objection)])
     expected, sight = first_failing(reader), Sight.WITHHOLD
     if expected is None:
         role = TABLES.roles[reader.role]
         if not any(category in TABLES.groups[group] for group in role.sees):
             expected = Reason.CATEGORY_NOT_PERMITTED
+        elif objection in HONOURED and not reader.override:
+            expected = Reason.OBJECTION
         else:
             rows = [
                 TABLES.labels[label].sight(role.id) if label in TABLES.labels else Sight.WITHHOLD for label in labels
@@ -116,8 +124,50 @@ def test_administrators_receptionists_and_students_see_nothing(policies):
         assert not any(decision.permitted for decision in policies.may_see(reader, questions))
 
 
-def test_breaking_the_glass_is_refused_while_no_override_can_be_opened(policies):
-    assert policies.may_ask(Reader("clinician", "BTG", "encounter", True)).reason is Reason.PURPOSE_NOT_PERMITTED
+def test_the_purpose_of_breaking_the_glass_needs_an_override(policies):
+    breaking = Reader("clinician", "BTG", "encounter", True)
+    assert policies.may_ask(breaking).reason is Reason.PURPOSE_NOT_PERMITTED
+    assert policies.may_override(breaking).permitted
+    assert policies.may_ask(replace(breaking, override=True)).permitted
+
+
+@given(readers)
+def test_who_may_break_the_glass_is_a_column_of_the_role_table(reader):
+    decision = POLICIES.may_override(reader)
+    assert decision == POLICIES.may_override(replace(reader, override=not reader.override))
+    assert decision.reason == first_failing(replace(reader, override=True))
+    assert decision.permitted == (decision.reason is None)
+
+
+@given(readers, st.sampled_from(["yes", "no", "unknown"]), st.booleans())
+def test_where_a_patient_lives_and_is_seen_shows_only_as_the_restriction_allows(reader, restricted, sensitive):
+    home, places = POLICIES.may_locate(restricted, reader=reader, sensitive=sensitive)
+    refused = first_failing(reader)
+    may = sensitive or reader.override
+    assert home.permitted == (refused is None and (restricted == "no" or (restricted == "yes" and may)))
+    assert places.permitted == (refused is None and (restricted != "yes" or may))
+    assert home.reason == (refused or (None if home.permitted else Reason.RESTRICTED))
+
+
+def test_a_restriction_in_a_word_that_nobody_knows_hides_everything(policies):
+    assert not any(one.permitted for one in policies.may_locate("", reader=doctor, sensitive=False))
+
+
+@given(readers, sources, categories, labels, objections)
+def test_an_override_widens_what_a_role_with_the_column_sees_and_nothing_else_opens_for_it(
+    reader, source, category, labels, objection
+):
+    without, broken = replace(reader, override=False), replace(reader, override=True)
+    asked = [Asked(category, labels, objection)]
+    unobjected = SourceState(source.agreement, source.own, Objection.NONE)
+    related = replace(without, relationship="encounter", purpose="TREAT" if reader.purpose == "BTG" else reader.purpose)
+    [answers], [sees] = POLICIES.may_answer(broken, [source]), POLICIES.may_see(broken, asked)
+    if not POLICIES.may_override(reader).permitted:
+        assert not answers.permitted
+        assert not sees.permitted
+    else:
+        assert answers.permitted == POLICIES.may_answer(related, [unobjected])[0].permitted
+        assert sees.sight == POLICIES.may_see(related, [(category, labels)])[0].sight
 
 
 def test_an_agreement_out_of_date_keeps_reader_and_source_out(policies):
@@ -130,7 +180,7 @@ def test_an_agreement_out_of_date_keeps_reader_and_source_out(policies):
 def test_without_a_permit_nothing_is_permitted_to_anybody(board):
     for file in (board / "cedar").glob("*.cedar"):
         text = file.read_text(encoding="utf-8")
-        kept = re.sub(r'@id\("[^"]*"\)\npermit .*?;', "", text, flags=re.DOTALL)
+        kept = re.sub(r'@id\("[^"]*"\)\n@why\("[^"]*"\)\npermit .*?;', "", text, flags=re.DOTALL)
         file.write_text(kept, encoding="utf-8")
     policies = Policies.load(board)
     assert policies.rules.permits == frozenset()
@@ -142,7 +192,7 @@ def test_without_a_permit_nothing_is_permitted_to_anybody(board):
 
 def test_a_forbid_outweighs_a_permit_of_everything(board):
     (board / "cedar" / "9-everything.cedar").write_text(
-        '@id("everything")\npermit (principal, action, resource);\n', encoding="utf-8"
+        '@id("everything")\n@why("All.")\npermit (principal, action, resource);\n', encoding="utf-8"
     )
     policies = Policies.load(board)
     source = SourceState(agreement=True, own=False, objection=Objection.UPHELD)
@@ -159,19 +209,48 @@ def test_a_forbid_outweighs_a_permit_of_everything(board):
 
 def test_a_policy_that_fails_while_deciding_denies(board):
     (board / "cedar" / "9-fails.cedar").write_text(
-        '@id("fails")\n@reason("label")\nforbid (principal, action, resource)\n'
+        '@id("fails")\n@why("Adds too much.")\n@reason("label")\nforbid (principal, action, resource)\n'
         "when { 9223372036854775807 + 1 == 0 };\n",
         encoding="utf-8",
     )
-    decision = Policies.load(board).may_ask(doctor)
-    assert not decision.permitted
-    assert decision.reason is Reason.UNDECIDABLE
+    policies = Policies.load(board)
+    alarms = []
+    policies.on_undecidable = lambda action, failed: alarms.append((action, failed))
+    for _ in range(2):
+        decision = policies.may_ask(doctor)
+        assert not decision.permitted
+        assert decision.reason is Reason.UNDECIDABLE
+        assert "fails" in decision.policies
+    assert alarms == [("ask", ("fails",))] * 2, "each time: it is not remembered"
+    [seen] = policies.may_see(doctor, [("allergies", N)])
+    assert (seen.permitted, seen.sight, seen.reason) == (False, Sight.WITHHOLD, Reason.UNDECIDABLE)
+    assert not policies.may_act(Officer("auditor", operator=True), Act.AUDIT).permitted
+
+
+def test_what_decides_to_show_and_can_not_be_decided_is_not_shown_marked(board):
+    (board / "cedar" / "9-fails.cedar").write_text(
+        '@id("fails")\n@why("Adds too much.")\n@reason("label")\n'
+        'forbid (principal, action == Action::"show", resource)\nwhen { 9223372036854775807 + 1 == 0 };\n',
+        encoding="utf-8",
+    )
+    [seen] = Policies.load(board).may_see(doctor, [("allergies", N)])
+    assert (seen.permitted, seen.sight) == (False, Sight.WITHHOLD)
+
+
+def test_a_question_that_cedar_can_not_read_is_denied_with_an_alarm_and_harms_no_other():
+    policies = Policies.load(None)
+    alarms = []
+    policies.on_undecidable = lambda action, failed: alarms.append((action, failed))
+    assert policies.may_ask(Reader("clinician", "\ud800", "encounter", True)).reason is Reason.UNDECIDABLE
+    assert alarms == [("ask", ())]
+    assert policies.may_ask(doctor).permitted
+    assert len(alarms) == 1
 
 
 def test_every_decision_names_the_policies_that_determined_it(policies):
     assert policies.may_ask(doctor).policies == ("role-may-ask",)
     refused = policies.may_ask(Reader("student", "HRESCH", None, True))
-    assert refused.policies == ("direct-care-only", "relationship-asserted", "role-sees-nothing")
+    assert refused.policies == ("direct-care-only", "relationship-needed", "role-sees-nothing")
     known = policies.rules.permits | policies.rules.reasons.keys()
     assert set(refused.policies) <= known
 

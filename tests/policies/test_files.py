@@ -28,7 +28,7 @@ def test_the_hash_follows_every_file_that_decides_and_no_other(board):
     seen = {first}
     for name in [
         *(p.name for p in board.glob("*.toml") if p.name != "hazards.toml"),
-        "cedar/3-roles.cedar",
+        "cedar/4-roles.cedar",
         "cedar/schema.cedarschema",
     ]:
         file = board / name
@@ -80,7 +80,7 @@ def test_a_board_that_lets_secretaries_see_changes_a_table_and_no_policy(board, 
         ),
         (
             "labels.toml",
-            'show = ["clinician", "nurse", "mental-health-professional"]',
+            'show = ["clinician", "nurse", "midwife", "mental-health-professional"]',
             'show = ["doctor"]',
             "`doctor` is not a role",
         ),
@@ -126,7 +126,9 @@ def test_a_fault_in_a_table_names_file_line_and_what_to_write(board, edit, file,
 
 
 def test_the_line_of_a_fault_is_where_it_stands(board, edit):
-    line = edit("labels.toml", 'show = ["clinician", "nurse", "mental-health-professional"]', 'show = ["doctor"]')
+    line = edit(
+        "labels.toml", 'show = ["clinician", "nurse", "midwife", "mental-health-professional"]', 'show = ["doctor"]'
+    )
     with pytest.raises(PolicyError) as caught:
         Policies.load(board)
     assert caught.value.line == line
@@ -136,9 +138,21 @@ def test_the_line_of_a_fault_is_where_it_stands(board, edit):
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
+        ('@id("x")\npermit (principal, action, resource);', "a policy needs @why", 2),
+        ('@id("x")\n@why(" ")\npermit (principal, action, resource);', "a policy needs @why", 3),
+        (
+            '@id("x")\n@why("w")\npermit (principal == Role::"auditer", action, resource);',
+            'Role::"auditer" is in no table: write one of administrator, approved-mental-health-professional, auditor',
+            3,
+        ),
+        (
+            '@id("x")\n@why("w")\npermit (principal, action, resource in Group::"letters");',
+            'Group::"letters" is in no table',
+            3,
+        ),
         ("permit (principal, action, resource);", "a policy needs @id", 1),
-        ('@id("x")\nforbid (principal, action, resource);', "a forbid needs @reason", 2),
-        ('@id("x")\n@reason("because")\nforbid (principal, action, resource);', "a forbid needs @reason", 3),
+        ('@id("x")\n@why("w")\nforbid (principal, action, resource);', "a forbid needs @reason", 3),
+        ('@id("x")\n@why("w")\n@reason("because")\nforbid (principal, action, resource);', "a forbid needs @reason", 4),
         ('@id("role-may-ask")\npermit (principal, action, resource);', "stands twice", 2),
         (
             '@id("x")\npermit (principal, action, resource)\nwhen { principal.sex == 1 };',

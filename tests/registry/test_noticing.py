@@ -25,12 +25,33 @@ def test_where_all_is_well_nothing_is_said(directory, write):
 
 def test_an_agreement_that_has_ended_is_said_with_its_day(directory, write):
     write()
-    assert _notices(directory, today=date(2027, 3, 31)) == []
     (notice,) = _notices(directory, today=date(2027, 4, 1))
     assert notice.startswith("rj1.toml: agreement.isa_expires was 2027-03-31: it takes no part")
     assert len(_notices(directory, today=date(2027, 7, 1))) == 2
     (notice,) = _notices(directory, today=date(2025, 3, 31))
     assert notice.startswith("rj1.toml: agreement.isa_signed is 2025-04-01: until then it takes no part")
+
+
+def test_whoever_renews_an_agreement_is_told_from_thirty_days_before_to_its_last_day(directory, write):
+    write()
+    assert _notices(directory, today=date(2027, 2, 28)) == []
+    (notice,) = _notices(directory, today=date(2027, 3, 1))
+    assert notice.startswith(
+        "rj1.toml: agreement.isa_expires is 2027-03-31: 30 days are left; after it, it takes no part"
+    )
+    (notice,) = _notices(directory, today=date(2027, 3, 30))
+    assert "1 day is left" in notice
+    (notice,) = _notices(directory, today=date(2027, 3, 31))
+    assert "today is its last day" in notice
+
+
+def test_agreement_and_toolkit_are_each_told_of(directory, write):
+    write(**{"2027-06-30": "2027-04-15"})
+    found = _notices(directory, today=date(2027, 3, 31))
+    assert [notice.partition(" is ")[0] for notice in found] == [
+        "rj1.toml: agreement.isa_expires",
+        "rj1.toml: agreement.dspt_expires",
+    ]
 
 
 def test_the_agreement_of_one_that_takes_no_part_is_nobodys_concern(directory, write):

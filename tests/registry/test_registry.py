@@ -1,5 +1,6 @@
 """Who takes part, as their manifests say; and what is wrong with a manifest."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -300,6 +301,15 @@ def test_no_message_about_a_secret_repeats_it(write, auth, words):
     assert words in fault.message
     assert fault.line == 13
     assert "hunter2" not in str(fault)
+
+
+def test_a_secret_is_not_waited_for_where_its_file_is_none_and_not_read_to_the_end_of_a_large_one(directory, write):
+    os.mkfifo(directory / "pipe")
+    (directory / "large.key").write_bytes(b"x" * 10_000_000)
+    for name, words in (("pipe", "can't be read"), (".", "can't be read"), ("large.key", "more than one line")):
+        file = write(**{"kind = ": f'auth = {{kind = "api-key", key_file = "{name}"}}\nkind = '})
+        (fault,) = read_manifest(file, known_kinds=KINDS)[1]
+        assert words in fault.message
 
 
 _ODS = st.from_regex(r"[A-Z0-9]{3,10}", fullmatch=True)

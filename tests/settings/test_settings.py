@@ -83,6 +83,9 @@ def test_a_source_gets_less_than_the_deadline_when_only_the_deadline_is_written(
     assert load(write('[lookup]\ndeadline = "2s"\n'), {}).lookup.source_timeout == pytest.approx(1.6)
 
 
+_SIGNED = '[identity]\nauth = {{kind = "private-key-jwt", client_id = "a", key_id = "b", token_url = "{}", {} = "NOT_THERE"}}\n'
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -110,8 +113,22 @@ def test_a_source_gets_less_than_the_deadline_when_only_the_deadline_is_written(
         ('[server]\ngrace = "0s"\n', 2, 'such as "5s"'),
         ("[limits]\nuser_at_once = 0\n", 2, "from 1 to 20000"),
         ("[limits]\nper_minute = 5\n", 2, "there is no such setting"),
-        ('[identity]\nkind = "pds"\n', 2, "pds is not available in this version"),
-        ('[identity]\nkind = "ldap"\n', 2, "write one of none file"),
+        ('[identity]\nkind = "pds"\n', 1, "identity.base_url: missing"),
+        ('[identity]\nkind = "pds"\nbase_url = "http://pds.example"\n', 3, "write an https address"),
+        ('[identity]\nkind = "pds"\nbase_url = "https://pds.example?a=b"\n', 3, "without ? or #"),
+        ('[identity]\nkind = "pds"\nbase_url = "https://pds.example"\nauth = "key"\n', 4, "write a table of texts"),
+        ('[identity]\nauth = {kind = "api-key", key = "s3cret"}\n', 2, "stands in this file itself"),
+        ('[identity]\nauth = {kind = "api-key", key_file = "none"}\n', 2, "can't be read"),
+        ('[identity]\nauth = {kind = "mtls"}\n', 2, "is not available in this version"),
+        ('[identity]\nauth = {kind = "private-key-jwt"}\n', 2, "client_id: write it"),
+        (_SIGNED.format("http://pds.example/token", "key_env"), 2, "token_url: write an https address"),
+        (_SIGNED.format("", "key_env"), 2, "token_url: write an absolute address"),
+        (_SIGNED.format("https://pds.example/token", "key_env"), 2, "environment variable that key_env names is empty"),
+        (_SIGNED.format("https://pds.example/token", "key_fil"), 2, "did you mean key_file?"),
+        (_SIGNED.format("https://pds.example/token", "key"), 2, "stands in this file itself"),
+        ("[identity]\ntimeout = 1\n", 2, 'such as "5s"'),
+        ('[identity]\norganisation = "rj1"\n', 2, "write an ODS code"),
+        ('[identity]\nkind = "ldap"\n', 2, "write one of none file pds"),
         ('[identity]\nkind = "file"\n', 1, "identity.directory: missing"),
         ('[identity]\nkind = "file"\ndirectory = "nowhere"\n', 3, "there is no such directory"),
         ('identity = "none"\n', 1, "a table is needed: write [identity]"),

@@ -50,12 +50,59 @@ BAD = {
     "an unknown organisation": ({"patient": PATIENT, "require": ["ZZ9"]}, "unknown-organisation"),
     "a suspended organisation": ({"patient": PATIENT, "require": ["RJ1", "RXX"]}, "unknown-organisation"),
     "an empty require": ({"patient": PATIENT, "require": []}, "invalid-request"),
-    "a self-declared relationship": (
-        {"patient": PATIENT, "relationship": {"basis": "self-declared", "reason": "x"}},
-        "not-available",
-    ),
-    "an override": ({"patient": PATIENT, "override": {"reason": "04", "text": "x"}}, "not-available"),
 }
+
+DECLARED = {"basis": "self-declared", "reason": "She is on my ward."}
+OVERRIDE = {"reason": "04", "text": "She is unconscious."}
+FIELDS = {
+    "relationship": [None, {}, [], "self-declared"],
+    "relationship.basis": [DECLARED | {"basis": one} for one in (None, "", "encounter", 1)],
+    "relationship.reason": [
+        {"basis": "self-declared"},
+        *(DECLARED | {"reason": one} for one in (None, "", "  ", 1, "x" * 2001, "\ud800")),
+    ],
+    "relationship.pateint": [DECLARED | {"pateint": "x"}],
+    "override": [None, {}, [], "04"],
+    "override.reason": [{"text": "x"}, *(OVERRIDE | {"reason": one} for one in ("00", "07", "4", 4, None, ""))],
+    "override.text": [{"reason": "04"}, *(OVERRIDE | {"text": one} for one in (None, "", "\n", [], "x" * 2001))],
+    "override.pateint": [OVERRIDE | {"pateint": "x"}],
+}
+BAD |= {
+    f"{field}, {n}": ({"patient": PATIENT, field.partition(".")[0]: value}, "invalid-request")
+    for field, values in FIELDS.items()
+    for n, value in enumerate(values)
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+async def test_the_message_names_the_field(ask, field):
+    for value in FIELDS[field]:
+        reply = await (await ask({field.partition(".")[0]: value})).json()
+        assert reply["error"]["message"].startswith((field, "override.reason", "relationship.basis"))
+
+
+@pytest.mark.parametrize("given", ["", "A" * 40, "not an id", "9990000018"])
+async def test_an_override_id_that_can_be_none_is_refused(ask, lookups, given):
+    reply = await (await ask(headers={"Override-Id": given})).json()
+    assert reply["error"]["code"] == "invalid-request"
+    assert lookups.begun == []
+
+
+async def test_what_somebody_says_of_themselves_reaches_the_lookup(ask, lookups):
+    assert (await ask({"relationship": DECLARED, "override": OVERRIDE})).status == 200
+    ((_, query, _),) = lookups.begun
+    assert query.declared == DECLARED["reason"]
+    assert (query.override.reason, query.override.text) == ("04", "She is unconscious.")
+
+
+async def test_a_token_without_a_patient_is_good_for_a_self_declared_lookup_alone(ask, lookups, sign):
+    token = sign(nhs_number=None, birth_date=None, relationship=None)
+    for body in ({}, {"override": OVERRIDE}, {"relationship": DECLARED, "override": OVERRIDE}):
+        reply = await (await ask(body, token=token)).json()
+        assert reply["error"]["code"] == "patient-mismatch"
+    assert lookups.begun == []
+    assert (await ask({"relationship": DECLARED}, token=token)).status == 200
+    assert len(lookups.begun) == 1
 
 
 @pytest.mark.parametrize(("body", "code"), BAD.values(), ids=BAD.keys())

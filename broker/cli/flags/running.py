@@ -46,7 +46,8 @@ def add_token(commands: Any) -> None:
         -H "Content-Type: application/json" \\
         -d '{"patient": {"nhs_number": "9990000018", "birth_date": "1948-03-02"}}'
 
-    Usual role codes: R8000 clinician, R8001 nurse, R0001 privacy officer, R5105 Caldicott guardian.
+    Usual role codes: R8000 clinician, R8001 nurse, R0001 privacy officer, R5105 Caldicott guardian;
+    and the broker's own: auditor, registrar.
 
     It lives five minutes. Refused unless every issuer in the configuration is a demo one: their private key is public.
     """
@@ -69,4 +70,17 @@ def add_token(commands: Any) -> None:
         "--relationship",
         choices=_RELATIONSHIPS,
         help="how the organisation is caring for the patient (default: encounter where there is a patient)",
+    )
+    parser.add_argument(
+        "--activity",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="national RBAC activity of the person, such as B1611; may be given more than once",
+    )
+    parser.add_argument(
+        "--shape",
+        choices=("iua", "cis2"),
+        default="iua",
+        help="of the token: IHE IUA or NHS CIS2 (default: %(default)s)",
     )

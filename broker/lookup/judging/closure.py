@@ -110,9 +110,13 @@ class Closure:
             if target[0] in self._tables.severed and target not in self.out:
                 follows.pop(target, None)
         for node in (yield from _reached(self.out, follows)):
-            item = self._items.get((node[0], node[1]))
-            if item is not None and len(node) == _TARGET and node not in self.out:
-                self.keep_out(item)
+            if len(node) != _TARGET or node in self.out:
+                continue
+            target = (node[0], node[1])
+            if target in self._items:
+                self.keep_out(self._items[target])
+            elif node[0] != "Patient":
+                self.out.add(target)  # not at hand, but nothing may lead there
 
     def apply(self) -> Generator[None, None, None]:
         """Sever and remove in the resources that stay."""

@@ -1,59 +1,42 @@
 """One source's answer, judged: read, guarded, screened, released; and the row that says what is known of it."""
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from adapters.contract import Identity
-from broker.lookup.facts import Fact
 from broker.lookup.fanout import Answer, Further
 from broker.lookup.ids import Ids
 from broker.lookup.judging.guard import PAUSE, Guarded, guard
 from broker.lookup.judging.hiding import Hiding
+from broker.lookup.judging.judged import Judged, failed_row, refused, timed
 from broker.lookup.judging.reading import Item, let_go, read
+from broker.lookup.judging.refusals import NOT_LOOKED_UP, Refusal, find_refusal, is_unknown
 from broker.lookup.judging.release import Origin, release
 from broker.lookup.judging.screen import Scope, Screened, screen
-from broker.lookup.judging.whose import NoBirthDate, WrongPatient
+from broker.lookup.judging.whose import NoBirthDate, WrongPatient, digits_of, numbers_of
 from broker.lookup.pace import paced
 from broker.lookup.plan import Ask
 from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
-from broker.lookup.values import CategoryRow, Entry, Row, Status
+from broker.lookup.values import CategoryRow, Row, Status
 from policies import Policies
-from policies.values import Reader, Reason, Sight
+from policies.values import Asked, Objection, Reader, Reason, Sight
 
-__all__ = ["Judge", "Judged", "failed_row"]
+__all__ = ["Judge", "Judged"]
 
 _MOST_LACKING = 1_000
 """References read to judge one source; more than that come from a source that refers to what it does not have."""
 
+_Question = tuple[str, frozenset[str]]
+_HELD_BACK = frozenset({Reason.LABEL, Reason.OBJECTION})
+"""Why something is kept from a reader who sees its category otherwise: with it goes what would show it."""
+
 MoreReader = Callable[[Sequence[str]], Awaitable[Further]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What one source comes to.
-
-    Attributes:
-        row: final, as the journal has it: with its places.
-        entries: released, in a fixed order.
-        facts: what merging needs of them.
-        patient: the source's own Patient of this patient; None where it gave none.
-        hiding: how much was hidden in it.
-        wrong_birth_date: it knows the number, with another date of birth.
-        wrong_patient: it answered about somebody else.
-    """
-
-    row: Row
-    entries: tuple[Entry, ...] = ()
-    facts: tuple[Fact, ...] = ()
-    patient: Mapping[str, Any] | None = None
-    hiding: Hiding = Hiding.NOTHING
-    wrong_birth_date: bool = False
-    wrong_patient: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +52,9 @@ class Judge:
         today: for exclusions.
         label: what `meta.source` and links say of a row where places are hidden.
         types: the FHIR types that are asked; None for all of the categories.
+        objected: categories that the patient objects to being shared, and how that stands.
+        own: ODS code of the reader's own organisation: what it recorded itself is not shared with it by anybody, so
+            neither `objected` nor a refusal in its record is heeded there.
     """
 
     policies: Policies
@@ -79,6 +65,8 @@ class Judge:
     today: date
     label: Callable[[Row], Row]
     types: frozenset[str] | None = None
+    objected: Mapping[str, Objection] = field(default_factory=dict)
+    own: str = ""
 
     def types_of(self, category: str) -> frozenset[str]:
         """The FHIR types that are asked of a category."""
@@ -110,10 +98,12 @@ class Judge:
         _, unreadable = await paced(read(answer.resources, items))
         if any(resource_type == "Patient" for resource_type in unreadable):
             return self._whole(ask, answer, Status.MALFORMED, "its Patient can't be read")
+        own = ask.organisation.ods_code == self.own
         try:
-            guarded = await self._guard(ask, items)
+            guarded, copies = await self._guard(ask, items)
+            refusal = Refusal() if own else await self._refusal(guarded, copies)
             scope, lost = self._scope(ask, answer)
-            screened = await self._screen(items, guarded, scope, final=False)
+            screened = await self._screen(guarded, copies, scope, own=own, final=False)
             if screened.lacks:
                 said = await more(screened.lacks[:_MOST_LACKING])
                 further, failed = await paced(read(said.resources))
@@ -121,11 +111,12 @@ class Judge:
                 unread = [one for one in screened.lacks if one not in known]
                 items.extend(further)
                 unreadable.extend(failed)
-                guarded = await self._guard(ask, items)
-                screened = await self._screen(items, guarded, scope, final=True, unread=unread)
+                guarded, copies = await self._guard(ask, items)
+                screened = await self._screen(guarded, copies, scope, own=own, final=True, unread=unread)
         except WrongPatient as wrong:
             judged = self._whole(ask, answer, Status.WRONG_PATIENT, "it answered about somebody else")
-            return replace(judged, wrong_patient=True, wrong_birth_date=wrong.birth_date)
+            foreign = dict.fromkeys((item.id for item in items if item.type == "Encounter"), None) if own else {}
+            return replace(judged, wrong_patient=True, wrong_birth_date=wrong.birth_date, encounters=foreign)
         except NoBirthDate:
             return self._whole(ask, answer, Status.MALFORMED, "its Patient has no date of birth")
         if labels and _is_restricted(guarded.patients, self.policies):
@@ -133,30 +124,63 @@ class Judge:
         if lost is not None or answer.not_found:
             # What came before it was cut, or before it was said that there is nothing, can't be judged whole.
             screened, unread = Screened(), []
-        return await self._release(ask, answer, guarded, screened, hiding, unreadable, lost, len(unread))
+        encounters = _encounters(guarded) if own else {}
+        judged = await self._release(ask, answer, guarded, screened, hiding, unreadable, lost, len(unread))
+        if not (own or answer.not_found or lost) and is_unknown(answer.findings, self.policies.tables.dissent):
+            judged = replace(judged, row=replace(judged.row, notes=(*judged.row.notes, NOT_LOOKED_UP)))
+        judged = replace(
+            judged,
+            numbers=self._other_numbers(items, guarded),
+            dissent=refusal.dissent,
+            third_party=refusal.third_party,
+            encounters=encounters,
+        )
+        return refused(judged) if refusal.dissent else judged
 
-    async def _guard(self, ask: Ask, items: list[Item]) -> Guarded:
+    async def _guard(self, ask: Ask, items: list[Item]) -> tuple[Guarded, list[Item]]:
+        """What is this patient's; and more of it under the same types and ids."""
         source = ask.registered.source
-        return await paced(guard(items, self.identity, (source.base_url, *source.link_bases)))
+        guarded = await paced(guard(items, self.identity, (source.base_url, *source.link_bases)))
+        return guarded, await paced(_copies(items, guarded))
+
+    async def _refusal(self, guarded: Guarded, copies: Sequence[Item]) -> Refusal:
+        """What the record says of being shared: of two copies of one resource, each may say it."""
+        return await paced(find_refusal(chain(guarded.items, copies), self.policies.tables.dissent))
+
+    def _other_numbers(self, items: Sequence[Item], guarded: Guarded) -> frozenset[str]:
+        """The NHS numbers that the source's Patients of this patient, copies too, have beside the identity set."""
+        theirs = {patient.id for patient in guarded.patients}
+        patients = (item for item in items if item.type == "Patient" and item.id in theirs)
+        stated = {digits_of(one) for patient in patients for one in numbers_of(patient.data)}
+        return frozenset(stated.difference(self.identity.numbers))
 
     async def _screen(
-        self, items: Sequence[Item], guarded: Guarded, scope: Scope, *, final: bool, unread: Collection[str] = ()
+        self,
+        guarded: Guarded,
+        copies: Sequence[Item],
+        scope: Scope,
+        *,
+        own: bool,
+        final: bool,
+        unread: Collection[str] = (),
     ) -> Screened:
-        tables, copies = self.policies.tables, await paced(_copies(items, guarded))
-        return await paced(screen(guarded, tables, scope, self._see, final=final, unread=unread, copies=copies))
+        tables, see = self.policies.tables, partial(self._see, {} if own else self.objected)
+        return await paced(screen(guarded, tables, scope, see, final=final, unread=unread, copies=copies))
 
     def _see(
-        self, questions: frozenset[tuple[str, frozenset[str]]]
-    ) -> Mapping[tuple[str, frozenset[str]], Sight | None]:
-        asked = list(questions)
+        self, objected: Mapping[str, Objection], questions: frozenset[_Question]
+    ) -> Mapping[_Question, Sight | None]:
+        asked: list[_Question | Asked] = list(questions)
+        if objected:
+            asked = [Asked(category, labels, objected.get(category, Objection.NONE)) for category, labels in questions]
         decisions = self.policies.may_see(self.reader, asked)
         return {
             question: decision.sight
             if decision.permitted
             else Sight.WITHHOLD
-            if decision.reason is Reason.LABEL
+            if decision.reason in _HELD_BACK
             else None
-            for question, decision in zip(asked, decisions, strict=True)
+            for question, decision in zip(questions, decisions, strict=True)
         }
 
     def _scope(self, ask: Ask, answer: Answer) -> tuple[Scope, Status | None]:
@@ -291,11 +315,16 @@ class Judge:
             resources=sum(1 for one in screened.kept if one.categories),
             types=types,
         )
-        return _timed(row, answer)
+        return timed(row, answer)
 
     def _whole(self, ask: Ask, answer: Answer, status: Status, note: str) -> Judged:
         """A source that lost everything it sent."""
         return Judged(row=failed_row(ask, status, answer, (note,)))
+
+
+def _encounters(guarded: Guarded) -> dict[str, str | None]:
+    """The status of each encounter, by id."""
+    return {item.id: str(item.data.get("status")) for item in guarded.items if item.type == "Encounter"}
 
 
 def _counts(screened: Screened, patient: Mapping[str, Any] | None) -> tuple[Counter[str], Counter[str]]:
@@ -310,24 +339,6 @@ def _counts(screened: Screened, patient: Mapping[str, Any] | None) -> tuple[Coun
         by_category["demographics"] = by_type["Patient"] = 1
         by_category["gp-registration"] = int("generalPractitioner" in patient)
     return by_category, by_type
-
-
-def failed_row(ask: Ask, status: Status, answer: Answer | None, notes: tuple[str, ...] = ()) -> Row:
-    """The row of a source that failed as a whole: every category asked of it takes the failure."""
-    categories = {
-        name: CategoryRow(status=status if name in ask.asked else Status.NOT_PROVIDED) for name in ask.row.categories
-    }
-    types = {
-        name: before if before.status is Status.NOT_PROVIDED else CategoryRow(status=status)
-        for name, before in ask.row.types.items()
-    }
-    row = replace(ask.row, categories=categories, types=types, status=row_status(categories), notes=notes)
-    return _timed(row, answer) if answer is not None else row
-
-
-def _timed(row: Row, answer: Answer) -> Row:
-    retry = None if answer.retry_after is None else math.ceil(answer.retry_after)
-    return replace(row, elapsed_ms=round(answer.elapsed * 1000), retry_after_s=retry)
 
 
 def _copies(items: Sequence[Item], guarded: Guarded) -> Generator[None, None, list[Item]]:

@@ -10,7 +10,7 @@ A client that reads outcomes says `Prefer: partial-results`, and gets neither.
 from dataclasses import dataclass
 from typing import Final
 
-from broker.errors import BrokerError, NotFound, NotSupported, PageExpired, RoleNotPermitted
+from broker.errors import BrokerError, NotFound, NotSupported, PageExpired, RoleNotPermitted, Withheld
 from broker.lookup.ids import Ids
 from broker.surfaces.fhir import pages
 from broker.surfaces.fhir.asking import NOT_BY_ITSELF, Asking, Read, Search, Wanted
@@ -80,7 +80,7 @@ class Answers:
         found, page = self.found, search.page
         left = found.left(search.type)
         unseen = self._unseen(search.type)
-        complete = bool(found.rows) and not left and not unseen
+        complete = bool(found.rows) and found.definite and not left and not unseen
         matches = () if self._stands_for_nothing(search.type, left) else found.matches(search.type)
         if page is not None and (yield from found.digest(search.type)) != page.digest:
             raise PageExpired
@@ -101,7 +101,7 @@ class Answers:
             restrictions.append(restriction("not-compared", _not_compared(unseen)))
         return (
             yield from searchset(
-                search_outcome(left, found.rows, restrictions),
+                search_outcome(left, found.rows, restrictions, definite=found.definite),
                 [*shown, *accompanying],
                 base=self.asking.base,
                 lookup_id=found.lookup_id,
@@ -113,7 +113,10 @@ class Answers:
     def _nothing(self, search: Search, left: list[Shown], unseen: list[str]) -> BrokerError:
         if unseen and not left:
             return RoleNotPermitted(_not_compared(unseen) + _PREFER)
-        return nothing_found(left, (unheard(search) if search.page is None else END) + _PREFER)
+        words = (unheard(search) if search.page is None else END) + _PREFER
+        if not (left or self.found.definite):
+            return Withheld(words if search.page is not None else None)
+        return nothing_found(left, words)
 
     def _unseen(self, type_: str) -> list[str]:
         """Categories that the role may not see, of all that an answer of this type is made of."""

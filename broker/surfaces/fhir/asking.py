@@ -16,6 +16,7 @@ from broker.surfaces.fhir import parameters
 from broker.surfaces.fhir.found import made_of
 from broker.surfaces.fhir.pages import Page
 from broker.surfaces.fhir.parameters import Pairs, shown
+from broker.surfaces.requests import override_id
 from broker.surfaces.rooms import KEYS, POLICIES, REGISTRY, SETTINGS
 from policies.tables import Tables
 
@@ -91,6 +92,7 @@ class Asking:
         tables: which types there are.
         registry: which sources there are.
         caller: who asks.
+        override_id: with which the glass was broken before; None where it was not.
     """
 
     base: str
@@ -98,10 +100,15 @@ class Asking:
     tables: Tables
     registry: Registry
     caller: Caller
+    override_id: str | None = None
 
     @classmethod
     def of(cls, request: web.Request, caller: Caller) -> Self:
-        """With what stands behind `request`."""
+        """With what stands behind `request`.
+
+        Raises:
+            InvalidRequest: its `Override-Id` can be none.
+        """
         app = request.app
         return cls(
             base=base_of(request),
@@ -109,6 +116,7 @@ class Asking:
             tables=app[POLICIES].tables,
             registry=app[REGISTRY],
             caller=caller,
+            override_id=override_id(request),
         )
 
     def search(self, type_: str, given: Pairs) -> Search:
@@ -163,6 +171,7 @@ class Asking:
             categories=frozenset(name for name in self.tables.categories if self.tables.types_of(name) & types),
             types=types,
             only=frozenset().union(*named) if len(named) == len(sources) else None,
+            override_id=self.override_id,
         )
 
     def _types(self, one: Wanted) -> frozenset[str]:

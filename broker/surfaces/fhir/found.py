@@ -59,6 +59,7 @@ class Found:
         patient_id: sealed.
         not_permitted: categories that the role may not see.
         restrictions: what bounds every answer, each in a word.
+        definite: whether anything that is known here is: where not, no answer is complete, whatever the rows say.
         rows: in the form of the reply.
     """
 
@@ -73,8 +74,13 @@ class Found:
         self.patient_id = summary.patient_id
         self.not_permitted = frozenset(summary.restrictions.categories_not_permitted)
         said = summary.restrictions
-        hidden = ("objection", said.objection), ("location-hidden", said.location_hidden)
-        self.restrictions = tuple(name for name, holds in hidden if holds)
+        bounds = {
+            "objection": said.objection,
+            "location-hidden": said.location_hidden,
+            "override-available": said.override_available,
+        }
+        self.restrictions = tuple(name for name, holds in bounds.items() if holds)
+        self.definite = summary.definite
         self.rows: list[dict[str, Any]] = [row.as_json() for row in summary.rows]
         self._rows = summary.rows
         self._matches = matches

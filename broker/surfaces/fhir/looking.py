@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from broker.errors import BrokerError, NotAvailable, NothingAnswered
+from broker.errors import BrokerError, NothingAnswered
 from broker.lookup.pace import paced
 from broker.surfaces.callers import authenticated, must_be_about, refused
 from broker.surfaces.delivery import Delivery
@@ -112,11 +112,8 @@ def heed_headers(request: web.Request) -> None:
 
     Raises:
         NotSupported: JSON will not do.
-        NotAvailable: an override.
     """
     preferred(request.headers.getall(hdrs.ACCEPT, []), (FHIR_JSON, "application/json"))
-    if "Override-Id" in request.headers:
-        raise NotAvailable("An override is not available in this version.")
 
 
 def prefers_partial(request: web.Request) -> bool:

@@ -122,6 +122,7 @@ def nothing_found(rows: Iterable[Shown], words: str = NOTHING) -> BrokerError:
 _RESTRICTED: Final[Mapping[str, str]] = {
     "objection": "The patient has objected to sharing: ask the patient.",
     "location-hidden": "Where this patient lives, and how to reach them, is not shown here: ask the patient.",
+    "override-available": "A role such as this may break the glass: send POST /lookups with override, saying why.",
     "demographics-left-out": "Name and address are left out: nobody who answered says them.",
 }
 """What bounds an answer, in a word for programs and in fixed words for people."""
@@ -135,7 +136,11 @@ def restriction(code: str, words: str | None = None) -> dict[str, Any]:
 
 
 def search_outcome(
-    left: Sequence[Shown], every: Sequence[Shown], restrictions: Sequence[dict[str, Any]] = ()
+    left: Sequence[Shown],
+    every: Sequence[Shown],
+    restrictions: Sequence[dict[str, Any]] = (),
+    *,
+    definite: bool = True,
 ) -> dict[str, Any]:
     """The first entry of a searchset.
 
@@ -143,9 +148,10 @@ def search_outcome(
         left: rows that leave something open for the type that was searched.
         every: all rows; where there is none, nobody was asked.
         restrictions: issues of what bounds the answer, whoever was heard from.
+        definite: whether what the rows say is.
     """
     issues = []
-    if left or not every:
+    if left or not every or not definite:
         issues.append({"severity": "warning", "code": "incomplete", "details": {"text": _INCOMPLETE}})
     issues.extend(map(_issue, left))
     issues.extend(restrictions)

@@ -16,7 +16,7 @@ from broker.lookup.values import CategoryRow, Row, Status
 from broker.registry import Organisation, RegisteredSource
 from broker.registry.manifest import Agreement
 from policies import Policies
-from policies.values import Reader
+from policies.values import Objection, Reader
 
 NUMBER = "9990000018"
 BORN = "1948-03-02"
@@ -31,6 +31,7 @@ class Judging:
     """Judges records at one organisation, as one role."""
 
     tables = _POLICIES.tables
+    today = TODAY
 
     def patient(self, **more):
         """The source's own Patient of this patient."""
@@ -74,7 +75,8 @@ class Judging:
 
     def findings(self, **other):
         """Every type answered in full, but for those named."""
-        return dict.fromkeys(self.tables.context | self.tables.home.keys(), Finding.ANSWERED) | other
+        types = self.tables.context.union(self.tables.home, self.tables.dissent.types)
+        return dict.fromkeys(types, Finding.ANSWERED) | other
 
     def answer(self, resources, *, findings=None, **more):
         """What the source gave, as objects or as bytes; its Patient first, if none is there."""
@@ -88,7 +90,19 @@ class Judging:
             **more,
         )
 
-    async def judge(self, resources=(), *, role="clinician", answer=None, behind=(), hiding=Hiding.NOTHING, **ask):
+    async def judge(
+        self,
+        resources=(),
+        *,
+        role="clinician",
+        answer=None,
+        behind=(),
+        hiding=Hiding.NOTHING,
+        own="G85001",
+        objected=(),
+        override=False,
+        **ask,
+    ):
         """Judge an answer.
 
         Args:
@@ -97,6 +111,9 @@ class Judging:
             answer: instead of resources.
             behind: what the source has and did not give, but gives when it is read.
             hiding: what must not show.
+            own: the reader's own organisation; what is judged is of RJ1.
+            objected: categories that the patient objects to being shared.
+            override: the reader has broken the glass.
             ask: of `Judging.ask`.
         """
         reads = []
@@ -109,13 +126,21 @@ class Judging:
 
         judge = Judge(
             policies=_POLICIES,
-            reader=Reader(role=role, purpose="TREAT", relationship="encounter", taking_part=True),
+            reader=Reader(
+                role=role,
+                purpose="BTG" if override else "TREAT",
+                relationship="encounter",
+                taking_part=True,
+                override=override,
+            ),
             identity=Identity(numbers=(NUMBER,), birth_date=BORN),
             id_key=b"k" * 32,
             patient_id="patient-id",
             today=TODAY,
             label=lambda row: row,
             types=frozenset(ask["types"]) if "types" in ask else None,
+            own=own,
+            objected=dict.fromkeys(objected, Objection.UPHELD),
         )
         given = self.answer(resources) if answer is None else answer
         judged = await judge.judge(self.ask(**ask), given, hiding, labels=False, more=more)

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.contract import Arrival, Learned, Requester, Resource, Source
 from adapters.findings import Finding
+from broker.alerts import Alert
 from broker.auth import Caller
 from broker.auth.values import Relationship
 from broker.errors import BrokerError
@@ -22,6 +23,7 @@ from broker.journal.segment import Disk
 from broker.keys import Keys
 from broker.lookup.service import Limits, LookupService
 from broker.lookup.values import Failed, Part, Query, Started, Summary
+from broker.objections.stance import Stance
 from broker.registry import Organisation, RegisteredSource, Registry
 from broker.registry.manifest import Agreement
 from policies import Policies
@@ -180,17 +182,19 @@ async def settled():
 
 @dataclass
 class Objections:
-    """A register in which this patient's objection stands as told, for numbers that it knows."""
+    """A register in which this patient's objections stand as told, for numbers that it knows."""
 
-    stands: Objection | Exception = Objection.NONE
+    stands: Objection | Stance | Exception = Objection.NONE
     numbers: frozenset[str] = frozenset()
     asked: list = field(default_factory=list)
 
-    def standing(self, numbers):
+    def stance(self, numbers, *, issuer, subject, staff_id=None):
         self.asked.append(tuple(numbers))
         if isinstance(self.stands, Exception):
             raise self.stands
-        return self.stands if not self.numbers or self.numbers & set(numbers) else Objection.NONE
+        if self.numbers and not self.numbers & set(numbers):
+            return Stance()
+        return self.stands if isinstance(self.stands, Stance) else Stance(whole=self.stands)
 
 
 class Identity:
@@ -201,7 +205,7 @@ class Identity:
         self._says = {"status": "answered", "restricted": "no", "elapsed_ms": 1} | says
         self.asked = []
 
-    async def resolve(self, number, birth_date, deadline):
+    async def resolve(self, number, birth_date, deadline, organisation):
         self.asked.append((number, birth_date, deadline))
         if self._before is not None:
             await self._before()
@@ -274,6 +278,7 @@ class World:
         self.sources: dict[str, Told] = {}
         self.identity = NoIdentity()
         self.objections = Objections()
+        self.alerts: list[Alert] = []
         self.limits = Limits(grace=0.01)
         self._organisations: dict[str, Organisation] = {}
         self._service: LookupService | None = None
@@ -326,8 +331,14 @@ class World:
                 adapters=self.sources,
                 limits=self.limits,
                 today=lambda: TODAY,
+                alerts=self,
+                lead="QKK",
             )
         return self._service
+
+    def raise_alert(self, alert):
+        self.alerts.append(alert)
+        return str(len(self.alerts))
 
     def caller(self, *, organisation="RJ1", role="R8000", purpose="TREAT", relationship="encounter", **more):
         """A doctor at RJ1 who is treating the patient, unless told otherwise."""

@@ -54,8 +54,8 @@ async def test_one_who_may_not_ask_does_not_wait_to_hear_it(world, give):
     world.limits = Limits(concurrency=1, grace=0.01)
     source = Gated(world, give)
     running = world.begin()
-    heard = await world.look_up(caller=world.caller(relationship=None))
-    assert heard.error.code == "relationship-needed"
+    heard = await world.look_up(caller=world.caller(role="R0000"))
+    assert heard.error.code == "role-not-permitted"
     source.gate.set()
     assert (await world.hear(running)).summary
 

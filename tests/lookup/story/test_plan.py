@@ -11,6 +11,7 @@ from broker.errors import (
 )
 from broker.identity import Person
 from broker.lookup.plan import make_plan, permit
+from broker.objections.stance import Stance
 from policies.values import Objection
 
 PERSON = Person.unconfirmed("9990000018", "1948-03-02")
@@ -29,7 +30,7 @@ def plan(world):
             permission,
             caller,
             person,
-            standing,
+            Stance(whole=standing),
             world.registry,
             world.policies,
             practices_if_unknown=most,

@@ -145,8 +145,9 @@ async def test_every_error_is_an_outcome(plugin, world):
         assert answer.headers["WWW-Authenticate"] == "Bearer"
     answer = await plugin.search("Condition", headers={"Accept": "application/fhir+xml"})
     assert (answer.status, answer.code) == (400, "not-supported")
-    answer = await plugin.search("Condition", headers={"Override-Id": "x"})
-    assert (answer.status, answer.code) == (400, "not-available")
+    for given in ("x", "", "A" * 40, "a" * 40, "9990000018"):
+        answer = await plugin.search("Condition", headers={"Override-Id": given})
+        assert (answer.status, answer.code) == (400, "invalid-request")
     assert world.nobody_was_asked()
 
 

@@ -42,9 +42,10 @@ def test_the_token_that_is_written_as_an_example_is_one():
     words = document("http://x")["components"]["securitySchemes"]["token"]["description"]
     (example,) = re.findall(r"```json\n(.*?)\n```", words, re.DOTALL)
     claims = Claims.parse(example.encode())
-    assert (claims.requester().organisation, claims.requester().purpose) == ("RJ1", "TREAT")
-    assert claims.patient().nhs_number == "9990000018"
-    assert claims.relationship().basis == "encounter"
+    caller = claims.caller(operator=False, demo=False)
+    assert (caller.requester.organisation, caller.requester.purpose) == ("RJ1", "TREAT")
+    assert caller.patient.nhs_number == "9990000018"
+    assert caller.relationship.basis == "encounter"
     assert claims.exp - claims.iat == LONGEST_LIFE
     assert all(word in words for word in get_args(Basis))
     for error in (NotAuthenticated, PatientMismatch, RelationshipNeeded, RoleNotPermitted, PurposeNotPermitted):

@@ -139,9 +139,10 @@ async def test_what_bounds_an_answer_is_said_in_the_outcome_and_of_a_read_in_a_h
     assert (issue["severity"], issue["code"]) == ("information", "suppressed")
     assert "ask the patient" in issue["details"]["text"]
     read = await hidden.ask(found.ids()[0])
-    assert (read.status, read.headers["Restrictions"]) == (200, "location-hidden")
+    assert (read.status, read.headers["Restrictions"]) == (200, "location-hidden, override-available")
     batch = await hidden.batch(f"Condition?patient.identifier={hidden.identifier}")
-    assert batch.headers["Restrictions"] == "location-hidden"
+    assert batch.headers["Restrictions"] == "location-hidden, override-available"
+    assert "POST /lookups" in found.restrictions["override-available"]["details"]["text"]
     assert (await sensitive.search("Condition")).restrictions == {}
     assert "Restrictions" not in (await sensitive.ask(found.ids()[0])).headers
 

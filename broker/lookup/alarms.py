@@ -1,0 +1,56 @@
+"""Who must be told what of one lookup. The lookup never waits for it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from broker.alerts import Alert, Alerts, Kind
+
+__all__ = ["Alarms", "Unheard"]
+
+
+class Unheard:
+    """Alerts that reach nobody: for a lookup without a house around it."""
+
+    def raise_alert(self, alert: Alert) -> str:  # noqa: ARG002 -- the protocol's
+        """Nobody is told."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarms:
+    """The alerts of one lookup.
+
+    Attributes:
+        alerts: where they go.
+        lookup_id: whose records say the rest.
+        reader: ODS code of the reader's organisation.
+        lead: ODS code of the lead controller, or None.
+    """
+
+    alerts: Alerts
+    lookup_id: str
+    reader: str
+    lead: str | None = None
+
+    def overridden(self, decided_by: Iterable[str]) -> None:
+        """The glass was broken, against what these organisations decided."""
+        self._raise(Kind.OVERRIDE, {self.reader, *decided_by})
+
+    def self_declared(self) -> None:
+        """Nobody but the reader says that they are caring for the patient."""
+        self._raise(Kind.SELF_DECLARED, {self.reader})
+
+    def contradicted(self, source: str) -> None:
+        """The reader's own organisation's source says otherwise than the token."""
+        self._raise(Kind.CONTRADICTED, {self.reader}, source)
+
+    def wrong_patient(self, source: str, organisation: str) -> None:
+        """A source answered about somebody else."""
+        self._raise(Kind.WRONG_PATIENT, {organisation, *([self.lead] if self.lead else [])}, source)
+
+    def third_party(self, source: str, organisation: str) -> None:
+        """A record says that the patient declined to share with somebody whom only words name."""
+        self._raise(Kind.CONSENT_THIRD_PARTY, {organisation}, source)
+
+    def _raise(self, kind: Kind, to: set[str], source: str | None = None) -> None:
+        self.alerts.raise_alert(Alert(kind=kind, to=frozenset(to), lookup_id=self.lookup_id, source=source))
