@@ -27,7 +27,7 @@ from broker.journal import Journal
 from broker.keys import Keys
 from broker.lookup import Limits, LookupService, Quota, Quotas, SparedIdentity
 from broker.objections import Known, Letter, ObjectionIndex, ObjectionRegister
-from broker.registry import Registry, RegistryWatch
+from broker.registry import Registry, RegistryWatch, unknown_services
 from broker.settings import AlertSettings, IssuerSettings, LimitSettings, Settings
 from broker.store import open_store
 from broker.surfaces import add_surfaces, rooms
@@ -144,6 +144,8 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
     async with AsyncExitStack() as house:
         registry = Registry.load(settings.organisations.directory, settings=settings)
         policies = load_policies(settings)
+        if faults := unknown_services(registry, policies.tables.excluded_services):
+            raise faults[0]
         authenticator = Authenticator(issuers(settings, registry), settings.server.public_url)
         await house.enter_async_context(authenticator)
         keys = Keys.open(settings.audit.keys)

@@ -35,6 +35,8 @@ def _look(path: Path) -> tuple[list[ConfigurationError], list[str]]:
         return faults, []
     policies, found = check_policies(read)
     faults += found
+    if policies:
+        faults += registry.unknown_services(known, policies.tables.excluded_services)
     with _noting(faults):
         identity_service(read)
     for each in _apart(issuers(read, known)):

@@ -19,7 +19,7 @@ from broker.settings.loading import DEMO_BEYOND_LOOPBACK, manifests_beside_fault
 from broker.settings.shape import Reading
 from broker.settings.values import Settings
 
-__all__ = ["Registry", "check", "installed_kinds", "read", "read_manifest"]
+__all__ = ["Registry", "check", "installed_kinds", "read", "read_manifest", "unknown_services"]
 
 _KINDS_OF_THE_INTERFACE: Final = frozenset({"fhir-r4", "gp-connect", "openehr", "rest-json", "nrl"})
 
@@ -101,6 +101,30 @@ def read(
         return settings, Registry({}), faults
     registry, found = _read(directory, known_kinds, settings, environ)
     return settings, registry, faults + found
+
+
+def unknown_services(registry: Registry, known: Collection[str]) -> list[ConfigurationError]:
+    """A fault for every kind of excluded service that a manifest names and no rule of the board's does.
+
+    Args:
+        registry: the organisations.
+        known: the ids of the rules in `exclusions.toml` that are adopted.
+    """
+    return [
+        ConfigurationError(
+            each.file,
+            f"services.excluded: {name} is no rule of exclusions.toml: write one of {' '.join(sorted(known))}",
+            line=_line_of(each.file, name),
+        )
+        for each in registry.organisations.values()
+        for name in sorted(each.excluded_services - set(known))
+    ]
+
+
+def _line_of(file: Path, word: str) -> int | None:
+    """Where a manifest, which was read whole before, names a word."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if f'"{word}"' in line), None)
 
 
 def installed_kinds() -> frozenset[str]:

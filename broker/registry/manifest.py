@@ -14,6 +14,7 @@ from broker.settings.kinds import (
     DATE,
     DURATION,
     FLAG,
+    NAMES,
     ODS_CODE,
     TEXT,
     Kind,
@@ -31,7 +32,6 @@ from broker.settings.values import IssuerSettings
 
 __all__ = [
     "CATEGORIES",
-    "EXCLUDED_SERVICES",
     "SERVICE_TYPES",
     "STATES",
     "Agreement",
@@ -43,7 +43,6 @@ __all__ = [
 
 SERVICE_TYPES: Final = ("gp-practice", "acute", "community", "urgent-care", "social-care", "mental-health")
 STATES: Final = ("pending", "checked", "approved", "live", "suspended", "withdrawn")
-EXCLUDED_SERVICES: Final = ("sexual-health", "fertility", "gender")
 CATEGORIES: Final = (
     "demographics",
     "gp-registration",
@@ -166,7 +165,7 @@ class SourceEntry:
 class Services:
     """Kinds of service never shared that the organisation also runs."""
 
-    excluded: tuple[str, ...] = setting(texts(EXCLUDED_SERVICES), [])
+    excluded: tuple[str, ...] = setting(NAMES, [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

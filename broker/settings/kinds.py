@@ -23,6 +23,7 @@ __all__ = [
     "LETTER_FILE",
     "LISTEN",
     "MADE_FOLDER",
+    "NAMES",
     "ODS_CODE",
     "ORIGINS",
     "PUBLIC_URL",
@@ -179,6 +180,7 @@ def _listen(text: str, _: Place) -> Address:
 
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
+_NAME = re.compile(r"[a-z][a-z-]{0,63}")
 _NUMBER_LIKE = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
 
 
@@ -262,6 +264,18 @@ def texts(known: Collection[str]) -> Kind[list[str], tuple[str, ...]]:
         return tuple(word for word in known if word in words)
 
     return Kind(list[str], write, make)
+
+
+def _names(words: list[str], _: Place) -> tuple[str, ...]:
+    if not all(map(_NAME.fullmatch, words)):
+        raise ValueError(NAMES.write)
+    return tuple(dict.fromkeys(words))
+
+
+NAMES: Kind[list[str], tuple[str, ...]] = Kind(
+    list[str], 'write a list of names in small letters, such as ["sexual-health"]', _names
+)
+"""Names that another file defines, each once."""
 
 
 def integer(least: int, most: int) -> Kind[int, int]:

@@ -21,7 +21,7 @@ _PREFLIGHT: Final = {
     ),
     hdrs.ACCESS_CONTROL_MAX_AGE: "7200",  # seconds: the most that Chromium keeps it
 }
-_EXPOSED: Final = "Location, Preference-Applied, Restrictions, Retry-After, WWW-Authenticate, X-Request-ID"
+_EXPOSED: Final = "Link, Location, Preference-Applied, Restrictions, Retry-After, WWW-Authenticate, X-Request-ID"
 
 
 @web.middleware

@@ -67,3 +67,18 @@ def test_an_agreement_that_has_ended_is_a_note_and_no_fault(check, broker, confi
     assert (code, found["faults"]) == (0, [])
     assert found["notices"][0].startswith("rj1.toml: agreement.isa_expires was 2025-05-01: it takes no part")
     assert "note: rj1.toml: agreement.isa_expires" in broker("config", "check", "--config", config)[1]
+
+
+def test_a_manifest_names_the_rules_that_the_board_has_adopted_and_no_others(board, check, broker, config):
+    manifest = config.parent / "organisations" / "rj1.toml"
+    manifest.write_text(manifest.read_text() + '\n[services]\nexcluded = ["termination"]\n')
+    line = len(manifest.read_text().splitlines())
+    (fault,) = check()[1]["faults"]
+    assert (fault["file"], fault["line"]) == (str(manifest), line)
+    assert "termination is no rule of exclusions.toml" in fault["problem"]
+    code, _, err = broker("serve", "--config", config)
+    assert code == 1
+    assert f"{manifest}:{line}: services.excluded" in err
+    rules = board / "exclusions.toml"
+    rules.write_text(rules.read_text().replace("adopted = false", "adopted = true"))
+    assert not [fault for fault in check()[1]["faults"] if fault["file"] == str(manifest)]

@@ -162,7 +162,7 @@ def test_an_empty_federation_does_not_start(directory, what):
         ("kind", 'auth = {kind = "bearer"}\nkind', 13, "write one of none api-key basic"),
         ("kind", "auth = {}\nkind", 13, "kind is missing"),
         ("[agreement]", '[issuer]\niss = "x"\n[agreement]', 6, "write jwks_url or jwks_file"),
-        ("[agreement]", '[services]\nexcluded = ["dentistry"]\n[agreement]', 7, "write one of sexual-health"),
+        ("[agreement]", '[services]\nexcluded = ["Sexual Health"]\n[agreement]', 7, "names in small letters"),
         ("name = \"Guy's", "name = \"Guy\\n's", 2, "on one line"),
     ],
 )
