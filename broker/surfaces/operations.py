@@ -4,11 +4,18 @@
     broker.stopping    a signal came: no new request is taken, those begun are finished
     broker.stopped     every lookup has its outcome, and the journal is closed
     policies.notice    what the policy set says is missing without being a fault
+    policies.undecidable   a policy failed on a question, which counted as forbidden; its action and ids
+    registry.notice    what an operator should know of an organisation, such as an agreement that ends soon
+    registry.untold    the registrar could not be told of it; it is tried again
+    alert.raised       somebody must be told: the kind and the id of an alert, whose record in the journal says the rest
+    alert.unsent       what receives alerts would not take one after three days
+    alert.dropped      more alerts at once than are kept for sending; they are in the journal
+    alerts.receiver-failed, alerts.receiver-back, alerts.outbox-failed, alerts.fault   the way of alerts to their receiver
     source.failed      a source that answered does not, or not as it must; its name and the status of its row
     source.back        it answers again
     source.unjudged    what a source gave could not be judged; its name, and the type of the exception
     lookup.overloaded  lookups were turned away, and which setting bounds them; a line a second, with the count since
-    lookup.too-many    somebody met the bounds of one person or organisation (429); the same
+    lookup.too-many    somebody met the bounds of one person or organisation, or tried dates of birth (429); the same
     lookup.fault       something failed in a lookup that should not; the type of the exception, never its words
     adapter.fault      an adapter failed as the contract does not allow; its name, and the type of the exception
     adapter.outlasted  an adapter went on after it was told to stop; its name
