@@ -151,7 +151,7 @@ async def _rooms(app: web.Application) -> AsyncIterator[None]:
         keys = Keys.open(settings.audit.keys)
         journal = await open_journal(settings, keys)
         house.push_async_callback(journal.close)
-        store = await open_store(settings.store.url)
+        store = await open_store(settings.store.url, settings.audit.keys)
         house.push_async_callback(store.dispose)
         alerts = Alerting(journal, store, node=node_name(), receiver=_receiver(settings.alerts))
         await house.enter_async_context(alerts)

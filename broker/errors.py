@@ -199,7 +199,7 @@ class PurposeNotPermitted(Forbidden):
     """Anything but direct care."""
 
     code = "purpose-not-permitted"
-    default = "Only direct care is a purpose here (TREAT or ETREAT)."
+    default = "Only direct care is a purpose here: TREAT or ETREAT, or BTG with an `override`."
 
 
 class RelationshipNeeded(Forbidden):

@@ -24,7 +24,7 @@ class Dissents:
 
     Attributes:
         refused: this organisation's record must not be shared.
-        given: it may, if said after the refusal.
+        given: it may, if validly given after the refusal.
         referred: for the privacy officer to read; decides nothing.
         types: the FHIR types that may carry one.
     """
@@ -39,19 +39,23 @@ class Dissents:
         """Every code that matters: what sources are asked for."""
         return self.refused | self.given | self.referred
 
-    def standing(self, dated: Iterable[tuple[Coding, str | None]]) -> Literal["refused", "none"]:
+    def standing(
+        self, dated: Iterable[tuple[Coding, str | None]], today: date | None = None
+    ) -> Literal["refused", "none"]:
         """Whether codes found in one organisation's record, each with its FHIR date or dateTime, amount to refusal.
 
         The latest dated of refusal and consent wins. A consent ends a refusal only if it was certainly said later: a
         refusal without a date that can be read counts as the latest, a consent without one as the earliest; a year
-        means its last moment for the one, its first for the other; said at the same moment, the refusal holds.
+        means its last moment for the one, its first for the other; said at the same moment, the refusal holds. A
+        consent dated after `today` is not given yet; a refusal is honoured whatever its date.
         """
         refusals, consents = [], [_FIRST]
+        future = _LAST if today is None else _midnight(today + timedelta(days=1)) - _SUMMER
         for coding, when in dated:
             if coding in self.refused:
                 refusals.append(_span(when)[1])
-            elif coding in self.given:
-                consents.append(_span(when)[0])
+            elif coding in self.given and (said := _span(when)[0]) < future:
+                consents.append(said)
         return "refused" if refusals and max(refusals) >= max(consents) else "none"
 
 

@@ -185,6 +185,7 @@ class Policies:
             "general": officer.general,
             "recorder": officer.recorder,
             "sameOrganisation": officer.same_organisation,
+            "named": officer.named,
         }
         requests = [self._request(officer.role, act.value, *ABOUT[act.value], context) for act in acts]
         return self._decide(requests, Reason.ROLE_NOT_PERMITTED)

@@ -160,6 +160,7 @@ def explain_act(policies: Policies, officer: Officer, act: Act) -> Step:
         "when it is about no single organisation": officer.general,
         "having recorded it": officer.recorder,
         "working where it was recorded": officer.same_organisation,
+        "being whom the patient objects to": officer.named,
     }
     states = "".join(f", {state}" for state, holds in being.items() if holds)
     question = f"May {_role(policies, officer.role)}{states}, {ACTS[act]}?"

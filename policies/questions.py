@@ -114,6 +114,7 @@ def _act(act: Act) -> Callable[[Row, Tables, date], Question]:
             general=row.flag("general", default=False),
             recorder=row.flag("recorder", default=False),
             same_organisation=row.flag("same_organisation", default=False),
+            named=row.flag("named", default=False),
         )
         return lambda policies: policies.may_act(officer, act)
 

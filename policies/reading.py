@@ -44,9 +44,11 @@ class Document:
         try:
             self._data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            found = re.search(r"\(at line (\d+)", str(error))
-            line = int(found[1]) if found else None
-            raise PolicyError(name, f"not TOML: {str(error).split(' (at')[0]}", line=line) from None
+            problem, _, where = str(error).partition(" (at ")
+            found = re.match(r"line (\d+)", where)
+            # Without a line it is the end of the file: something before it was never closed.
+            line = int(found[1]) if found else len(self._lines)
+            raise PolicyError(name, f"not TOML ({problem}): {_advice(problem)}", line=line) from None
 
     @classmethod
     def open(cls, place: Place, folder: str = "") -> "Document":
@@ -218,6 +220,16 @@ class Row:
             if key not in self._known:
                 known = ", ".join(sorted(self._known))
                 raise self.fault(f"unknown key `{key}`: write one of {known}", key)
+
+
+def _advice(problem: str) -> str:
+    """What whoever wrote the line should look for, where TOML says only what it could not do."""
+    if problem.startswith(("Cannot ", "Duplicate ")):
+        return "this key or table stands in the file already, here for the second time: keep one"
+    return (
+        "a comma, a bracket or a quote is missing here or on the line before; text stands in quotes, yes and no are "
+        "true and false"
+    )
 
 
 def _is_tables(value: object) -> bool:

@@ -16,7 +16,8 @@ from policies.values import Decision, PolicyError
 __all__ = ["Scenario", "load_scenarios", "run_scenarios", "unmet"]
 
 EXPECTED = ("permit", "forbid")
-SIGHTS = ("show", "mark", "withhold")
+SIGHTS = {"show": "permit", "mark": "permit", "withhold": "forbid"}
+"""Each way in which an item may be seen, and the outcome that it belongs to."""
 
 PROMISES = [str(number) for number in range(1, 27)]
 """The questions that the London Care Record answers to patients."""
@@ -50,15 +51,18 @@ class Scenario:
 def run_scenarios(policies: Policies, directory: Path | None = None, *, today: date | None = None) -> dict[str, Any]:
     """Run every case of a folder (None: those that come with the package).
 
-    Gives `{"passed": n, "failed": [{"file", "case", "expected", "decision", "policies"}]}`. Raises PolicyError where a
-    file can't be read.
+    Gives `{"passed": n, "failed": [{"file", "line", "case", "problem", "expected", "expected_policies", "decision",
+    "policies"}]}`, with None for `expected_policies` where any will do. Raises PolicyError where a file can't be read.
     """
     decided = _run(policies, directory, today)
     failed = [
         {
             "file": case.file,
+            "line": case.line,
             "case": case.id,
+            "problem": _problem(case, decision),
             "expected": case.sight or case.expect,
+            "expected_policies": None if case.policies is None else sorted(case.policies),
             "decision": _word(case, decision),
             "policies": list(decision.policies),
         }
@@ -74,12 +78,7 @@ def unmet(policies: Policies, directory: Path | None, *, today: date | None = No
     Raises PolicyError where a file can't be read.
     """
     return [
-        PolicyError(
-            case.file,
-            f"case `{case.id}` expects {case.sight or case.expect}{_by(case.policies)}, and what is decided is "
-            f"{_word(case, decision)}{_by(decision.policies)}: change the case, or what decides",
-            line=case.line,
-        )
+        PolicyError(case.file, f"{_problem(case, decision)}: change the case, or what decides", line=case.line)
         for case, decision in _run(policies, directory, today)
         if not _as_expected(case, decision)
     ]
@@ -90,16 +89,25 @@ def _run(policies: Policies, directory: Path | None, today: date | None) -> list
     return [(case, case.decide(policies)) for case in cases]
 
 
+def _problem(case: Scenario, decision: Decision) -> str:
+    expected = f"{case.sight or case.expect}{_by(case.policies, case.expect)}"
+    decided = f"{_word(case, decision)}{_by(decision.policies, 'permit' if decision.permitted else 'forbid')}"
+    return f"case `{case.id}` expects {expected}, and what is decided is {decided}"
+
+
 def _word(case: Scenario, decision: Decision) -> str:
     if case.sight:
         return decision.sight.value
     return "permit" if decision.permitted else "forbid"
 
 
-def _by(policies: Collection[str] | None) -> str:
+def _by(policies: Collection[str] | None, outcome: str) -> str:
     if policies is None:
         return ""
-    return f" by {', '.join(sorted(policies)) or 'no policy'}"
+    if not policies:
+        # Only what may be shared at all needs no permission: there, what nothing keeps out passes.
+        return " (nothing keeps it out)" if outcome == "permit" else " (no policy permits it)"
+    return f" by {', '.join(sorted(policies))}"
 
 
 def load_scenarios(tables: Tables, directory: Path | None, *, today: date) -> list[Scenario]:
@@ -141,6 +149,12 @@ def _case(row: Row, tables: Tables, today: date) -> Scenario:
         sight=row.word("sight", SIGHTS, what="a way to be seen") if row.has("sight") else None,
     )
     row.done()
+    if case.sight and SIGHTS[case.sight] != case.expect:
+        raise row.fault(
+            f'`expect = "{case.expect}"` and `sight = "{case.sight}"` can\'t both hold: what is shown or marked is '
+            "permitted, what is withheld is forbidden",
+            "sight",
+        )
     return case
 
 

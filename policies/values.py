@@ -122,6 +122,7 @@ class Officer:
         general: it is about no single organisation (a whole objection, one to a category or to a person).
         recorder: recorded it.
         same_organisation: works where it was recorded.
+        named: it is to them that the patient objects.
     """
 
     role: str | None
@@ -131,6 +132,7 @@ class Officer:
     general: bool = False
     recorder: bool = False
     same_organisation: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)

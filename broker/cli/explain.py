@@ -81,14 +81,16 @@ def _reader(arguments: argparse.Namespace, read: Settings | None, policies: Poli
     """Who reads; whether they have activity B1611; whether their token is the operator's."""
     role, purpose, relationship, taking_part = None, "TREAT", "encounter", True
     sensitive, operator = arguments.sensitive, arguments.operator
-    if arguments.token is None:
-        role = _role(arguments.role, policies)
-    else:
+    if arguments.token is None and arguments.role is None:
+        raise Stopped("say who reads: a role with --role, or a file with a token with --token", USAGE)
+    if arguments.token is not None:
         caller, taking_part = _caller(arguments, read)
         requester = caller.requester
         role, purpose = policies.role_of(requester.role_system, requester.role_code), requester.purpose
         relationship = caller.relationship.basis if caller.relationship else "none"
         sensitive, operator = sensitive or _SENSITIVE in caller.activities, operator or caller.operator
+    if arguments.role is not None:
+        role = _role(arguments.role, policies)
     asserted = arguments.relationship or relationship
     reader = Reader(
         role=role,
@@ -147,6 +149,7 @@ def _officer(arguments: argparse.Namespace, role: str | None, *, operator: bool)
         general=arguments.general,
         recorder=arguments.recorder,
         same_organisation=arguments.same_organisation,
+        named=arguments.named,
     )
 
 

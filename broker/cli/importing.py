@@ -16,7 +16,7 @@ from broker.cli.outcome import HOLDS, USAGE, Stopped, show
 from broker.clock import london_today
 from broker.keys import Keys
 from broker.objections.importing import Fate, Outcome, import_sheet
-from broker.objections.report import Report
+from broker.objections.report import Report, is_replaceable, temporary
 from broker.objections.sheet import Line, Sheet, SheetError
 from broker.settings import Settings
 
@@ -24,7 +24,7 @@ __all__ = ["run"]
 
 _SAID: Final = {
     Outcome.IMPORTED: "imported",
-    Outcome.ALREADY_THERE: "imported before",
+    Outcome.ALREADY_THERE: "already there, imported before",
     Outcome.NOT_CARRIED_OVER: "not carried over",
     Outcome.TO_WORK_LIST: "on the work-list, for a person to look at",
 }
@@ -40,13 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
     read = settings.load(arguments.config)
     file: Path = arguments.file
     places = (arguments.report or _beside(file, "report"), arguments.work_list or _beside(file, "work-list"))
-    if len({each.resolve() for each in (file, *places)}) < 1 + len(places):
-        raise Stopped("FILE, --report and --work-list must be three files", USAGE)
+    if len({each.resolve() for each in (file, *places, *map(temporary, places))}) < 1 + 2 * len(places):
+        raise Stopped("FILE, --report and --work-list must be three files, and none of them another's .part", USAGE)
     try:
+        for place in places:
+            if not is_replaceable(place):
+                raise Stopped(f"{place}: this is no report or work-list of an import: name another file", USAGE)
         with refusals_told(), file.open("rb") as opened:
             sheet = Sheet(opened)
-            if arguments.origin is None and "origin" not in sheet.columns:
-                raise Stopped("made where? Write --origin, or a column origin", USAGE)
+            if arguments.origin is None and not _names_origin(file):
+                raise Stopped("made where? Write --origin, or a column origin, and where in its rows", USAGE)
             with _progress(sheet, file.stat().st_size) as told:
                 report = asyncio.run(_import(sheet, read, token, arguments.origin, places, told))
     except SheetError as error:
@@ -72,6 +75,12 @@ async def _import(
             keys = Keys.open(read.audit.keys)
             await import_sheet(sheet, put, keys=keys, origin=origin, today=london_today(), tell=tell)
         return report
+
+
+def _names_origin(file: Path) -> bool:
+    """Whether any row does."""
+    with file.open("rb") as opened:
+        return any(line.cells.get("origin") for line in Sheet(opened))
 
 
 def _beside(file: Path, what: str) -> Path:

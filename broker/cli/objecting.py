@@ -32,11 +32,11 @@ async def register_open(read: Settings, token: str) -> AsyncIterator[tuple[Objec
         letter = Letter.load(read.objections.letter)
         authenticator = await house.enter_async_context(Authenticator(issuers(read, registry), read.server.public_url))
         caller = await authenticator.authenticate(f"Bearer {token}")
-        actor = Actor.of(caller.requester, policies, operator=caller.operator)
+        actor = Actor.of(caller.requester, policies, operator=caller.operator, staff_id=caller.staff_id)
         keys = Keys.open(read.audit.keys)
         journal = await open_journal(read, keys)
         house.push_async_callback(journal.close)
-        store = await open_store(read.store.url)
+        store = await open_store(read.store.url, read.audit.keys)
         house.push_async_callback(store.dispose)
         register = ObjectionRegister(
             store,

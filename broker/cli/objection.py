@@ -7,7 +7,7 @@ from datetime import date
 
 from broker import settings
 from broker.cli.objecting import refusals_told, register_open, token_of
-from broker.cli.outcome import HOLDS, show
+from broker.cli.outcome import HOLDS, plain, show
 from broker.objections import Actor, ObjectionRecord, ObjectionRegister, Scope, Version
 from broker.settings import Settings
 
@@ -103,7 +103,7 @@ def _line(found: ObjectionRecord) -> str:
     line = f"{found.id}  {found.status}  version {found.version}  {_about(found.scope)}  asked by {found.asked_by}"
     line += f"  recorded {found.recorded_at} at {who['organisation']}"
     if found.origin:
-        line += f"  from {found.origin.name} {found.origin.dated or ''}".rstrip()
+        line += plain(f"  from {found.origin.name} {found.origin.dated or ''}".rstrip())
     if found.decided_at and found.decided_by:
         line += f"  decided {found.decided_at} at {found.decided_by['organisation']}"
     if found.told_at:
@@ -112,7 +112,7 @@ def _line(found: ObjectionRecord) -> str:
 
 
 def _about(scope: Scope) -> str:
-    return f"{scope.kind} {scope.value}".rstrip()
+    return plain(f"{scope.kind} {scope.value}".rstrip())
 
 
 def _story(found: ObjectionRecord) -> str:
@@ -120,8 +120,8 @@ def _story(found: ObjectionRecord) -> str:
 
 
 def _step(version: Version) -> str:
-    who = f"{version.by['name']} at {version.by['organisation']}" if version.by else "see the journal"
+    who = plain(f"{version.by['name']} at {version.by['organisation']}") if version.by else "see the journal"
     line = f"  {version.version}  {version.status}  {version.at or ''}  {who}"
     if version.told_at:
         line += f"  told {version.told_at}"
-    return line + (f"  {version.reason}" if version.reason else "")
+    return line + (f"  {plain(version.reason)}" if version.reason else "")

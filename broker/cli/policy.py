@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,31 +48,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.unmapped:
         if arguments.format == "markdown":
             raise Stopped("--unmapped is printed as text or json: leave --format markdown out", USAGE)
-        found = unmapped(policies.tables, _samples(arguments.unmapped))
-        show(arguments.format, _unmapped(found, policies.tables), lambda: _unmapped_text(found, policies.tables))
-        return HOLDS
+        return _left_to_type(arguments, policies.tables)
     text = _markdown if arguments.format == "markdown" else _staircase
     show(arguments.format, _role_table(policies), lambda: text(policies.tables))
     return HOLDS
 
 
 def _test(arguments: argparse.Namespace, policies: Policies, cases: Path | None) -> int:
+    place = cases.parent if cases else Path("policies")
     try:
         report = run_scenarios(policies, cases, today=london_today())
     except PolicyError as fault:
-        place = cases.parent if cases else Path("policies")
         raise Stopped(f"{place / str(fault)}", USAGE) from None
     failed = report["failed"]
-    show(arguments.format, report, lambda: _outcome(report["passed"], failed))
+    show(arguments.format, report, lambda: _outcome(report["passed"], failed, place))
     return HOLDS_NOT if failed else HOLDS
 
 
-def _outcome(passed: int, failed: list[dict[str, Any]]) -> str:
-    lines = [
-        f"{each['file']}: case `{each['case']}` expects {each['expected']}, and what is decided is {each['decision']} "
-        f"by {', '.join(each['policies']) or 'no policy'}"
-        for each in failed
-    ]
+def _outcome(passed: int, failed: list[dict[str, Any]], place: Path) -> str:
+    lines = [f"{place / each['file']}:{each['line']}: {each['problem']}" for each in failed]
     return "\n".join([*lines, f"{passed} hold, {len(failed)} do not" if failed else f"all {passed} hold"])
 
 
@@ -128,19 +122,40 @@ def _markdown(tables: Tables) -> str:
     return "\n".join(lines)
 
 
-def _samples(paths: Sequence[Path]) -> Iterator[Any]:
-    """Decoded JSON, one file at a time."""
+def _left_to_type(arguments: argparse.Namespace, tables: Tables) -> int:
+    """Holds where something was judged and nothing was skipped: what the tables leave open is the answer asked for."""
+    files, skipped = _files(arguments.unmapped), dict[Path, str]()
+    found = unmapped(tables, _samples(files, skipped))
+    content = {
+        "files": len(files),
+        "skipped": [{"file": str(file), "problem": problem} for file, problem in skipped.items()],
+        **_unmapped(found, tables),
+    }
+    show(arguments.format, content, lambda: _unmapped_text(found, tables, len(files), skipped))
+    return HOLDS if found.resources and not skipped else HOLDS_NOT
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
     for path in paths:
-        files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-        if not files:
+        here = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        if not here:
             raise Stopped(f"{path}: no *.json in this folder", USAGE)
-        for file in files:
-            try:
-                yield json.loads(file.read_bytes())
-            except OSError as error:
-                raise Stopped(f"{file}: can't be read ({error.strerror})", USAGE) from None
-            except (ValueError, RecursionError):
-                raise Stopped(f"{file}: not JSON in UTF-8", USAGE) from None
+        if not path.exists():
+            raise Stopped(f"{path}: there is no such file or folder", USAGE)
+        files += here
+    return files
+
+
+def _samples(files: Sequence[Path], skipped: dict[Path, str]) -> Iterator[Any]:
+    """Decoded JSON, one file at a time; files that give none go into `skipped`, each with why."""
+    for file in files:
+        try:
+            yield json.loads(file.read_bytes())
+        except OSError as error:
+            skipped[file] = f"can't be read ({error.strerror})"
+        except (ValueError, RecursionError):
+            skipped[file] = "not JSON in UTF-8"
 
 
 def _unmapped(found: Unmapped, tables: Tables) -> dict[str, Any]:
@@ -153,8 +168,9 @@ def _unmapped(found: Unmapped, tables: Tables) -> dict[str, Any]:
     }
 
 
-def _unmapped_text(found: Unmapped, tables: Tables) -> str:
-    lines = [
+def _unmapped_text(found: Unmapped, tables: Tables, files: int, skipped: Mapping[Path, str]) -> str:
+    lines = [f"{file}: {problem}: skipped" for file, problem in skipped.items()]
+    lines += [
         f"{kind}: {number}, a type that no table speaks of: never asked for" for kind, number in found.types.items()
     ]
     for what, by_type in (("code system", found.systems), ("profile", found.profiles)):
@@ -164,5 +180,8 @@ def _unmapped_text(found: Unmapped, tables: Tables) -> str:
             for name, number in counts.items()
         ]
     lines += [f"{kind}: {number}, not asked for: {tables.unasked[kind]}" for kind, number in found.unasked.items()]
+    among = f"{files} file{'' if files == 1 else 's'}" + (f", {len(skipped)} of them skipped" if skipped else "")
+    if not found.resources:
+        return "\n".join([*lines, f"no FHIR resource in {among}: nothing was judged"])
     nothing = "the tables speak of all that is in them" if found.nothing else "for the rest the tables speak"
-    return "\n".join([*lines, f"{found.resources} resources: {nothing}"])
+    return "\n".join([*lines, f"{found.resources} resources in {among}: {nothing}"])

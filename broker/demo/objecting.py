@@ -24,7 +24,7 @@ async def record_objections(settings: Settings) -> None:
     keys = Keys.open(settings.audit.keys)
     journal = await open_journal(settings, keys)
     try:
-        store = await open_store(settings.store.url)
+        store = await open_store(settings.store.url, settings.audit.keys)
         try:
             register = ObjectionRegister(store, keys, journal, load_policies(settings), lead_controller=lead)
             for objector in OBJECTIONS:

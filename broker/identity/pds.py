@@ -4,8 +4,9 @@ Only what the broker needs is read: next of kin, nominated pharmacy, place of bi
 """
 
 import datetime as dt
+import json
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -188,8 +189,9 @@ def read(document: bytes) -> Patient | Missing:
     if len(document) > MOST_BYTES:
         raise PdsMalformed("larger than a Patient may be")
     try:
+        json.loads(document, object_pairs_hook=_once)
         found: Patient | _Outcome = _read(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise PdsMalformed("not a Patient as the Personal Demographics Service gives it") from None
     if isinstance(found, _Outcome):
         if any(coding.code in _GONE for issue in found.issue for coding in issue.details.coding):
@@ -199,6 +201,12 @@ def read(document: bytes) -> Patient | Missing:
         return Missing()
     _check(found)
     return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Raise ValueError where a name occurs twice: of two labels, or two birth dates, one would not be seen."""
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a name occurs twice")
 
 
 def _check(patient: Patient) -> None:

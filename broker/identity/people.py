@@ -43,6 +43,7 @@ def person_of(
         practice=None if practice is None else practice.identifier.value,
         deceased=found.deceased,
         patient=one_patient(found, number, birth_date, today),
+        birth_date_confirmed=found.birth_date == birth_date,
         status="answered",
         elapsed_ms=elapsed_ms,
     )

@@ -33,6 +33,7 @@ class Person:
         deceased: the date or time of death, or whether there was one, or None where nothing is said.
         patient: the one Patient, without id: a FHIR R4 resource of the broker's own making, this caller's to change,
             that holds only what may be shown. None where the service did not confirm the person.
+        birth_date_confirmed: the service has the whole date of birth as asked, not the year of it alone, say.
         status: of the service's row; None where there is no service, and so no row.
         elapsed_ms: how long the service took, or None without one.
         retry_after: seconds after which it may be asked again, where that is known.
@@ -43,6 +44,7 @@ class Person:
     practice: str | None = None
     deceased: str | bool | None = None
     patient: dict[str, Any] | None = None
+    birth_date_confirmed: bool = False
     status: IdentityStatus | None = None
     elapsed_ms: int | None = None
     retry_after: float | None = None

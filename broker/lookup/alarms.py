@@ -1,6 +1,6 @@
 """Who must be told what of one lookup. The lookup never waits for it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from broker.alerts import Alert, Alerts, Kind
@@ -32,9 +32,20 @@ class Alarms:
     reader: str
     lead: str | None = None
 
-    def overridden(self, decided_by: Iterable[str]) -> None:
-        """The glass was broken, against what these organisations decided."""
-        self._raise(Kind.OVERRIDE, {self.reader, *decided_by})
+    def overridden(self, decided_by: Iterable[str], told: Collection[str] = ()) -> frozenset[str]:
+        """The glass is broken, against what these organisations decided: they are told, and the reader's own.
+
+        Args:
+            decided_by: ODS codes. Who decided only after it was opened is told by the first use that goes against it.
+            told: who knows already. Nobody is told again.
+
+        Returns:
+            Who is told now.
+        """
+        untold = {self.reader, *decided_by}.difference(told)
+        if untold:
+            self._raise(Kind.OVERRIDE, untold)
+        return frozenset(untold)
 
     def self_declared(self) -> None:
         """Nobody but the reader says that they are caring for the patient."""

@@ -68,6 +68,10 @@ class Heed:
     def learn(self, numbers: frozenset[str]) -> None:
         """A source's Patient of this patient has these numbers, which nobody confirms.
 
+        What a stream has released by then has left, and nothing takes it back: another source may name the number only
+        later, and to hold every part until the last source has spoken would make it no stream. A reply that is given as
+        a whole holds nothing of it.
+
         Raises:
             RegisterUnavailable: nobody knows whether they object under one of them.
         """

@@ -15,6 +15,7 @@ from broker.lookup.begun import Lookup
 from broker.lookup.fanout import Answer
 from broker.lookup.judging.hiding import Hiding
 from broker.lookup.judging.judged import Judged, refused
+from broker.lookup.judging.refusals import NOT_LOOKED_UP
 from broker.lookup.objecting import Heed
 from broker.lookup.places import Places
 from broker.lookup.plan import Ask, Plan
@@ -26,7 +27,7 @@ __all__ = ["Parts"]
 
 
 class _Together:
-    """The sources of another organisation, none of which is released before all are judged.
+    """The sources of another organisation, none of which is released before all are judged or heard.
 
     One of them may say that the patient refused sharing there, which holds for all.
     """
@@ -59,6 +60,7 @@ class Parts:
         rows: by name of source: each is put there when it is known.
         given: names of sources whose part was released in a stream.
         met: a source knows the patient by this number and date of birth, whatever is shown of it.
+        born: dates of birth of the patient, whole or partial, as the sources have them.
     """
 
     lookup: Lookup
@@ -72,19 +74,23 @@ class Parts:
     rows: dict[str | None, Row]
     given: set[str] = field(default_factory=set)
     met: bool = False
+    born: set[object] = field(default_factory=set)
     _refusing: set[str] = field(default_factory=set)
+    _unheard: set[str] = field(default_factory=set)
     _together: dict[str, _Together] = field(default_factory=dict)
 
     async def gather(self) -> list[Judged]:
         """Every source side by side; what ends the lookup as a whole cancels and awaits them all."""
-        asks = self.plan.asks
+        asks, heard = self.plan.asks, self.plan.heard
         if self.lookup.streaming:
-            several = Counter(code for one in asks if (code := one.organisation.ods_code) != self.own)
+            several = Counter(code for one in (*asks, *heard) if (code := one.organisation.ods_code) != self.own)
             self._together = {code: _Together(n) for code, n in several.items() if n > 1}
         tasks: list[asyncio.Task[tuple[Judged, Answer | None]]] = []
         try:
             async with asyncio.TaskGroup() as group:
                 tasks.extend(group.create_task(self._one(one), name=one.name) for one in asks)
+                for one in heard:
+                    group.create_task(self._hear(one), name=one.name)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [await self._settled(one, *task.result()) for one, task in zip(asks, tasks, strict=True)]
@@ -111,6 +117,16 @@ class Parts:
             return part, None
         return part, answer
 
+    async def _hear(self, one: Ask) -> None:
+        """A source that is asked for nothing else: did the patient refuse sharing there?"""
+        part, answer = await self.sources.one(one)
+        self._drop(answer)
+        self._note(one, part)
+        if not part.heard:
+            self._unheard.add(one.organisation.ods_code)
+        if together := self._together.get(one.organisation.ods_code):
+            await together.judged()
+
     def _note(self, one: Ask, part: Judged) -> None:
         """What it says that is not only about itself."""
         code = one.organisation.ods_code
@@ -122,6 +138,8 @@ class Parts:
         if part.dissent:
             self._refusing.add(code)
         self.met = self.met or part.patient is not None or part.dissent
+        if part.patient is not None:
+            self.born.add(part.patient.get("birthDate"))
         self.heed.learn(part.numbers)
 
     async def _released(self, one: Ask, part: Judged, answer: Answer | None) -> Judged:
@@ -143,20 +161,22 @@ class Parts:
 
     def shown(self, part: Judged) -> Part:
         """A part as the reader may see it."""
-        row = narrowed(part.row, self.own) if self.plan.narrower else part.row
+        row = narrowed(part.row, self.own, self.plan.objected) if self.plan.narrower else part.row
         return Part(row=self.places.shown([row])[0], entries=part.entries)
 
     def _is_silent(self, row: Row) -> bool:
         """An objection may be why there is nothing here: when that was known must not tell, so the summary says it."""
         if row.organisation == self.own or not (self.plan.narrower or self.heed.forbidden):
             return False
-        return is_silent(narrowed(row, self.own))
+        return is_silent(narrowed(row, self.own, self.plan.objected))
 
     def _heeded(self, one: Ask, part: Judged) -> Judged:
         """What is left of a part, as far as is known by now."""
         code, size = one.organisation.ods_code, size_of(part.entries)
         if code in self._refusing:
             part = refused(part)
+        elif code in self._unheard and NOT_LOOKED_UP not in part.row.notes:
+            part = replace(part, row=replace(part.row, notes=(*part.row.notes, NOT_LOOKED_UP)))
         if self.heed.forbidden and code != self.own:
             part = replace(part, row=withheld(part.row, self.own), entries=(), facts=(), patient=None)
         self.lookup.place.let_go(size - size_of(part.entries))

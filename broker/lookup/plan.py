@@ -99,6 +99,8 @@ class Plan:
 
     Attributes:
         asks: in the order of the rows.
+        heard: other sources of the same organisations, which are asked only whether the patient refused sharing there:
+            in one system it holds for all. Nothing of them is released, and what they say is in no row of theirs.
         settled: rows that are final already.
         origin: name of the source whose Patient gives the one Patient what the identity service does not; None where
             none does.
@@ -117,6 +119,7 @@ class Plan:
     objected: Mapping[str, Objection] = field(default_factory=dict)
     barred: frozenset[str] = frozenset()
     policies: frozenset[str] = field(default_factory=frozenset)
+    heard: tuple[Ask, ...] = ()
 
     def rows(self) -> tuple[Row, ...]:
         """Every row, those asked as `waiting`, in the fixed order."""
@@ -282,8 +285,10 @@ def make_plan(
         speaks_of = permission.asked if identity_speaks else ()
         settled.append(_identity_row(person, speaks_of, withheld=objection, objected=objected))
     only = permission.only
+    asks = sorted((ask for ask in asks if only is None or ask.name in only), key=lambda ask: ask.name)
     return Plan(
-        asks=tuple(sorted((ask for ask in asks if only is None or ask.name in only), key=lambda ask: ask.name)),
+        asks=tuple(asks),
+        heard=_heard(asks, own),
         settled=tuple(row for row in settled if only is None or row.source in only),
         origin=origin,
         objection=objection,
@@ -291,6 +296,28 @@ def make_plan(
         objected=objected,
         barred=frozenset(barred),
         policies=permission.policies.union(*(one.policies for one in decisions)),
+    )
+
+
+def _heard(asks: Sequence[Ask], own: str) -> tuple[Ask, ...]:
+    """The other sources of the organisations that are asked, for refusals alone; none where each has one source."""
+    asked = {ask.name for ask in asks}
+    several = {
+        ask.organisation.ods_code: ask.organisation
+        for ask in asks
+        if len(ask.organisation.sources) > 1 and ask.organisation.ods_code != own
+    }
+    return tuple(
+        Ask(
+            organisation=organisation,
+            registered=registered,
+            offered=frozenset(),
+            asked=(),
+            row=_row(organisation, registered, (), Status.NOT_PROVIDED),
+        )
+        for organisation in several.values()
+        for registered in organisation.sources
+        if registered.name not in asked
     )
 
 

@@ -11,7 +11,9 @@ organisation's bounds them.
 
 **Birth dates that were not confirmed.** Whoever has a number and tries birth dates, or a birth date and tries numbers,
 learns from each answer. So after a few in a quarter of an hour a person is answered nothing, the right one included,
-until the oldest of them is forgotten. A mistake or two at a keyboard does not come near it.
+until the oldest of them is forgotten. A mistake or two at a keyboard does not come near it. As many different birth
+dates, and one more, are taken for one number in that time, whatever is said of them: many asked at once are over before
+the first is answered, and a record that has the year alone agrees with each of its days.
 """
 
 import time
@@ -92,18 +94,32 @@ class Unconfirmed:
         self._most = most
         self._now = now
         self._times: TTLCache[Hashable, tuple[float, ...]] = TTLCache(_REMEMBERED, _QUARTER, now)
+        self._tried: TTLCache[int, tuple[int, ...]] = TTLCache(_REMEMBERED, _QUARTER, now)
         self._refused = Refusals(timer=now)
+
+    def take(self, requester: Requester, number: str, birth_date: str) -> None:
+        """One birth date for a number, before anybody is asked. Raises TooManyRequests for one too many of them."""
+        # Hashes, which Python salts anew in each process: whose record was asked for is not kept.
+        who, when = hash((requester.issuer, requester.subject, number)), hash(birth_date)
+        tried = self._tried.get(who, ())
+        if when in tried:
+            return
+        if len(tried) > self._most:  # the right one is among them
+            raise self._too_many(_QUARTER)
+        self._tried[who] = (*tried, when)
 
     def check(self, requester: Requester) -> None:
         """Raise TooManyRequests where this person had too many, with when the oldest of them is forgotten."""
         times = self._recent(requester)
-        if len(times) < self._most:
-            return
+        if len(times) >= self._most:
+            raise self._too_many(times[0] + _QUARTER - self._now())
+
+    def _too_many(self, wait: float) -> TooManyRequests:
         count = self._refused.due("unconfirmed")
         if count is not None:
             _log.warning("lookup.too-many", whose="unconfirmed", count=count)
         words = f"Too many dates of birth did not belong to the number ({self._most} in 15 minutes): wait."
-        raise TooManyRequests(words, retry_after=times[0] + _QUARTER - self._now())
+        return TooManyRequests(words, retry_after=wait)
 
     def note(self, requester: Requester) -> None:
         """One more. Raises TooManyRequests where this person had too many already: then it is not said either."""

@@ -1,21 +1,24 @@
 """Is the reader's organisation caring for this patient now? Where nobody asserts it, its own record may confirm it.
 
 Its own sources are asked first, and nobody else until one confirms: an open encounter, a current registration or
-caseload, a current referral. That a record exists confirms nothing, however long it is. What is never shared confirms
+caseload, a current referral. That a record exists confirms nothing, however long it is; nor does that an organisation
+keeps it (`Patient.managingOrganization`), what has not begun, or what nobody ended and nobody touched for long. What is
+never shared confirms
 nothing either, or an answer would show that it is there: so everything is judged as for a reply, and then looked at.
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from adapters.contract import Adapter, Identity, Requester, SourceRequest
 from broker.collector import decoded
 from broker.lookup.breaker import Breakers, Paused
+from broker.lookup.current import CURRENT, Basis, is_current, is_registered
 from broker.lookup.fanout import Answer, ask
 from broker.lookup.judging.guard import PAUSE, Guarded, guard
 from broker.lookup.judging.reading import Item, let_go, read
@@ -29,25 +32,12 @@ from broker.registry import Organisation, RegisteredSource
 from policies.tables import Tables
 from policies.values import Sight
 
-__all__ = ["Basis", "OwnSources", "contradicts", "evidence"]
+__all__ = ["OwnSources", "contradicts", "evidence"]
 
 _log = structlog.get_logger()
 
-Basis = str
-"""`encounter`, `referral`, `registration` or `caseload`: in this order, where several hold."""
-
-_ODS: Final = "https://fhir.nhs.uk/Id/ods-organization-code"
 _ORDER: Final = ("encounter", "referral", "registration", "caseload")
 
-_CURRENT: Final[Mapping[str, tuple[Basis, frozenset[str]]]] = {
-    "Encounter": ("encounter", frozenset({"arrived", "triaged", "in-progress", "onleave"})),
-    "ServiceRequest": ("referral", frozenset({"active"})),
-    "EpisodeOfCare": ("caseload", frozenset({"active"})),
-    "CareTeam": ("caseload", frozenset({"active"})),
-}
-"""Type, what it confirms, and in which statuses (FHIR R4). `planned` is none: nobody has come yet."""
-_WISHES: Final = frozenset({"proposal", "plan", "option"})
-"""Intents of a ServiceRequest that nobody has ordered."""
 _OVER: Final = frozenset({"finished", "cancelled", "entered-in-error"})
 """Statuses of an Encounter that is not going on, whatever somebody says of it."""
 
@@ -61,7 +51,8 @@ class OwnSources:
         adapters: by name of source.
         breakers: of this node.
         tables: the board's.
-        today: what is over is not current.
+        today: what is over, or has not begun, is not current.
+        elsewhere: the identity service names another practice: what a practice's own Patient says counts no more.
         turns: of this node.
         hold: told of bytes that are held, as they come.
         let_go: told of them when they are not.
@@ -76,6 +67,7 @@ class OwnSources:
     turns: Turns
     hold: Callable[[int], None]
     let_go: Callable[[int], None]
+    elsewhere: bool = False
     statuses: dict[str, Status] = field(default_factory=dict)
 
     async def confirm(self, identity: Identity, requester: Requester, lookup_id: str, until: float) -> Basis | None:
@@ -105,7 +97,7 @@ class OwnSources:
         return SourceRequest(
             identity=identity,
             categories={},
-            context=self.tables.context.union(_CURRENT),
+            context=self.tables.context.union(CURRENT),
             requester=requester,
             deadline=min(until, asyncio.get_running_loop().time() + source.timeout),
             correlation_id=lookup_id,
@@ -169,7 +161,9 @@ class OwnSources:
                 runs_excluded=bool(self.organisation.excluded_services),
             )
             screened = await paced(screen(guarded, self.tables, scope, _see_all, final=True, unread=()))
-            return await paced(evidence(guarded, screened.out, self.organisation, self.today))
+            registers = self.organisation.service_type == "gp-practice" and not self.elsewhere
+            practice = self.organisation.ods_code if registers else None
+            return await paced(evidence(guarded, screened.out, practice, self.today))
         except (WrongPatient, NoBirthDate):
             return None
         except Exception as error:  # noqa: BLE001 - what can't be judged confirms nothing, and costs nobody else
@@ -187,25 +181,25 @@ class OwnSources:
 
 
 def evidence(
-    guarded: Guarded, out: Iterable[tuple[str, str]], organisation: Organisation, today: date
+    guarded: Guarded, out: Iterable[tuple[str, str]], practice: str | None, today: date
 ) -> Generator[None, None, Basis | None]:
     """What the record of one source confirms, pausing between resources.
 
     Args:
         guarded: what is this patient's.
         out: type and id of what is never shared.
-        organisation: whose record it is.
-        today: what ended before is over.
+        practice: ODS code of the GP practice whose record it is and which may register the patient; None for no such.
+        today: what ended before is over, what starts later has not begun.
     """
     found: set[Basis] = set()
     never = frozenset(out)
     for n, item in enumerate(guarded.items):
         if not n % PAUSE:
             yield
-        if item.type in _CURRENT and (item.type, item.id) not in never and _is_current(item.type, item.data, today):
-            found.add(_CURRENT[item.type][0])
-    if organisation.service_type == "gp-practice" and any(
-        _is_registered(patient.data, guarded.items, organisation.ods_code) for patient in guarded.patients
+        if item.type in CURRENT and (item.type, item.id) not in never and is_current(item.type, item.data, today):
+            found.add(CURRENT[item.type][0])
+    if practice is not None and any(
+        is_registered(patient.data, guarded.items, practice, today) for patient in guarded.patients
     ):
         found.add("registration")
     return next((basis for basis in _ORDER if basis in found), None)
@@ -231,33 +225,3 @@ def _see_all(
 ) -> Mapping[tuple[str, frozenset[str]], Sight | None]:
     """Nothing of it is shown to anybody: what a role may see does not matter."""
     return dict.fromkeys(questions, Sight.SHOW)
-
-
-def _is_current(kind: str, data: Mapping[str, Any], today: date) -> bool:
-    if data.get("status") not in _CURRENT[kind][1] or data.get("intent") in _WISHES:
-        return False
-    periods = [data.get(name) for name in ("period", "occurrencePeriod")]
-    ends = [one["end"] for one in periods if isinstance(one, dict) and isinstance(one.get("end"), str)]
-    return all(not end or end[:10] >= today.isoformat()[: len(end[:10])] for end in ends)
-
-
-def _is_registered(patient: Mapping[str, Any], items: Sequence[Item], code: str) -> bool:
-    """Whether a practice's own Patient names that practice as theirs."""
-    if patient.get("active") is False:
-        return False
-    stated = patient.get("generalPractitioner")
-    references = [patient.get("managingOrganization"), *(stated if isinstance(stated, list) else [])]
-    codes = {f"Organization/{item.id}": item.data for item in items if item.type == "Organization"}
-    for one in references:
-        if not isinstance(one, dict):
-            continue
-        named = codes.get(str(one.get("reference")))
-        if _has_code([one.get("identifier")], code) or (named and _has_code(named.get("identifier"), code)):
-            return True
-    return False
-
-
-def _has_code(identifiers: Any, code: str) -> bool:
-    return isinstance(identifiers, list) and any(
-        isinstance(one, dict) and one.get("system") == _ODS and one.get("value") == code for one in identifiers
-    )

@@ -5,18 +5,23 @@ purpose: who may lift an objection is told that there is one (`restrictions`), a
 
 **Under a narrower objection** nobody may learn from a reply which organisation or category the patient objects to. So
 each category of another organisation has something to show, or failed, or is `withheld`, which one that holds nothing
-has in common with one that is objected to. From the row of the reader's own organisation no objection keeps anything,
-and the reader could ask it without the broker: it stays as it is. So do rows that are settled before anybody is asked,
-whatever the patient objects to (`agreement-lapsed`, `practice-not-asked`), and the identity service's, except where the
-patient objects to one of the two categories that it answers itself: those can't be withheld without saying so.
+has in common with one that is objected to. That something was cut or could not be read is said of nothing there
+(`truncated`, notes): it may be what is objected to, and often nobody knows of what kind it was. Nothing in such a reply
+is definite, which holds for all of it. What is objected to failed only where its whole source did: that one kind of it
+can't be read may mean that there is something.
+
+From the row of the reader's own organisation no objection keeps anything, and the reader could ask it without the
+broker: it stays as it is. So do rows that are settled before anybody is asked, whatever the patient objects to
+(`agreement-lapsed`, `practice-not-asked`), and the identity service's, except where the patient objects to one of the
+two categories that it answers itself: those can't be withheld without saying so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from broker.lookup.rows import DEFINITE, RUNS_EXCLUDED, row_status
+from broker.lookup.rows import DEFINITE, FAILED, RUNS_EXCLUDED, row_status
 from broker.lookup.values import CategoryRow, Row, Status
 
 __all__ = ["FIELDS", "REVEALED", "Reader", "State", "bare", "is_silent", "narrowed", "revealed", "withheld"]
@@ -68,7 +73,7 @@ REVEALED: Final[Mapping[State, Mapping[Reader, frozenset[str]]]] = {
     State.RESTRICTED: _alike(_HOW, _HOW),
     State.OBJECTED: _alike(FIELDS, _WHO),
     State.SILENT: _alike(FIELDS, _WHO),
-    State.HEARD: _alike(FIELDS, FIELDS),
+    State.HEARD: _alike(FIELDS, FIELDS - {"notes"}),
 }
 """Which fields of a row show."""
 
@@ -108,24 +113,37 @@ def withheld(row: Row, own: str) -> Row:
     """The row of a source where the patient objects to all sharing: every category is `withheld`."""
     if row.organisation == own:
         return row
-    held = CategoryRow(status=Status.WITHHELD)
     row = replace(
         row,
         status=Status.WITHHELD,
-        categories=dict.fromkeys(row.categories, held),
-        types=dict.fromkeys(row.types, held),
+        categories=dict.fromkeys(row.categories, _WITHHELD),
+        types=dict.fromkeys(row.types, _WITHHELD),
     )
     return bare(row, revealed(row, State.OBJECTED, own))
 
 
-def narrowed(row: Row, own: str) -> Row:
-    """The row of a source where the patient objects to some sharing, so that it does not tell to what."""
+def narrowed(row: Row, own: str, objected: Collection[str] = ()) -> Row:
+    """The row of a source where the patient objects to some sharing, so that it does not tell to what.
+
+    Args:
+        row: with everything.
+        own: ODS code of the reader's own organisation.
+        objected: categories that the patient objects to.
+    """
     if row.organisation is None or row.organisation == own:
         return row
-    categories = {name: _narrowed(one) for name, one in row.categories.items()}
-    types = {name: _narrowed(one) for name, one in row.types.items()}
+    held = frozenset() if _is_of_the_whole(row) else frozenset(objected)
+    categories = {name: _WITHHELD if name in held else _narrowed(one) for name, one in row.categories.items()}
+    said = {one.status for one in categories.values()}
+    types = {name: _narrowed_type(one, said) for name, one in row.types.items()}
     alone = _narrowed(CategoryRow(status=row.status, resources=row.resources)).status
-    row = replace(row, categories=categories, types=types, status=row_status(categories, alone))
+    row = replace(
+        row,
+        categories=categories,
+        types=types,
+        status=row_status(categories, alone),
+        retry_after_s=None if said.isdisjoint(FAILED) else row.retry_after_s,
+    )
     return bare(row, revealed(row, State.SILENT if is_silent(row) else State.HEARD, own))
 
 
@@ -136,14 +154,26 @@ def is_silent(row: Row) -> bool:
     )
 
 
+def _is_of_the_whole(row: Row) -> bool:
+    """Whether what the row says is true of its whole source, whatever the source holds."""
+    asked = [one for one in row.categories.values() if one.status is not Status.NOT_PROVIDED]
+    return all(one.status not in _TOLD_APART and not one.resources for one in asked)
+
+
 def _narrowed(one: CategoryRow) -> CategoryRow:
     if one.status not in _TOLD_APART:
         return one
     return CategoryRow(status=Status.ANSWERED if one.resources else Status.WITHHELD, resources=one.resources)
 
 
-_TOLD_APART: Final = DEFINITE | {Status.WITHHELD}
-"""Statuses that would say whether nothing is there or an objection keeps it."""
+def _narrowed_type(one: CategoryRow, said: Collection[Status]) -> CategoryRow:
+    """A type failed where a category that may say so did: else it may be one of a category that is objected to."""
+    return _narrowed(one) if one.status in _TOLD_APART or one.status in said else _WITHHELD
+
+
+_WITHHELD: Final = CategoryRow(status=Status.WITHHELD)
+_TOLD_APART: Final = DEFINITE | {Status.WITHHELD, Status.TRUNCATED}
+"""Statuses that would say whether nothing is there, an objection keeps it, or something of it was cut."""
 
 
 def _uncounted(rows: Mapping[str, CategoryRow]) -> dict[str, CategoryRow]:

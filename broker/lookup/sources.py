@@ -148,7 +148,8 @@ class Sources:
         request = SourceRequest(
             identity=self.judge.identity,
             categories={name: self.judge.types_of(name) for name in what.asked},
-            context=tables.context,
+            # Who is only heard gives nothing that would have to be judged by more.
+            context=tables.context if what.asked else frozenset(),
             requester=self.requester,
             deadline=deadline,
             correlation_id=self.lookup_id,

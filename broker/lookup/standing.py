@@ -119,6 +119,7 @@ class Settling:
     async def _resolve(self, record: LookupRecord, deadline: float) -> Person:
         """Ask the identity service, once the intent is durable; where there is none, nothing leaves yet."""
         query, requester, unconfirmed = self.query, self.caller.requester, self.rooms.unconfirmed
+        unconfirmed.take(requester, query.nhs_number, query.birth_date)
         if not isinstance(self.rooms.identity, NoIdentity):
             await record.durable()
         try:
@@ -147,6 +148,7 @@ class Settling:
             turns=rooms.turns,
             hold=self.lookup.place.hold,
             let_go=self.lookup.place.let_go,
+            elsewhere=person.practice is not None,
         )
         try:
             return await own.confirm(person.identity, requester, self.lookup.lookup_id, until)

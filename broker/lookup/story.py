@@ -7,7 +7,7 @@ Where nobody says that the reader's organisation is caring for the patient, its 
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -47,7 +47,7 @@ from broker.lookup.rows import FAILED, in_order, is_complete, nothing_answered, 
 from broker.lookup.sources import Sources
 from broker.lookup.standing import Settling
 from broker.lookup.values import Event, Failed, Query, Restrictions, Row, Started, Status, Summary
-from policies.values import Decision, Reader
+from policies.values import Decision, Objection, Reader
 
 __all__ = ["Story"]
 
@@ -90,6 +90,8 @@ class Story:
         self._alarms = Alarms(alerts=rooms.alerts, lookup_id=lookup.lookup_id, reader=self._own, lead=rooms.lead)
         self._places = Places(Hiding.NOTHING, (), str)
         self._narrower = False
+        self._objected: Mapping[str, Objection] = {}
+        self._told: frozenset[str] = frozenset()
 
     async def to_the_end(self) -> None:
         """Run, and give the last event whatever happens."""
@@ -148,14 +150,14 @@ class Story:
         )
         located = self._may_locate(person.restricted, permission.reader)
         self._policies = plan.policies.union(*(one.policies for one in located))
-        self._narrower = plan.narrower
+        self._narrower, self._objected = plan.narrower, plan.objected
         self._rows = {row.source: row for row in plan.rows()}
-        if self._glass is not None and not self._glass.again:
-            self._alarms.overridden(stance.decided_by)
+        if self._glass is not None:
+            self._told = self._alarms.overridden(stance.decided_by, self._glass.told)
         if permission.reader.relationship == SELF_DECLARED:
             self._alarms.self_declared()
         record.plan(
-            sources=[row.as_json() for row in plan.rows()],
+            sources=[row.as_json() for row in (*plan.rows(), *(one.row for one in plan.heard))],
             policies=sorted(self._policies),
             policy_set=rooms.policies.hash,
             categories=list(permission.asked),
@@ -224,8 +226,13 @@ class Story:
             self._withhold_all(gathering.given)
         rows = self._all_rows()
         shown = self._shown(rows)
-        if any(part.wrong_birth_date for part in parts) and not gathering.met:
+        wrong = any(part.wrong_birth_date for part in parts)
+        # A partial date agrees with every guess of the same year: it confirms none.
+        if wrong and not person.birth_date_confirmed and query.birth_date not in gathering.born:
             self._rooms.unconfirmed.note(self._caller.requester)
+        else:
+            self._rooms.unconfirmed.check(self._caller.requester)  # of many asked at once, the right one stands not out
+        if wrong and not gathering.met:
             raise IdentityNotConfirmed(sources=[row.as_json() for row in shown])
         # What is not asked because of an objection is as if it had been, and had nothing to say.
         error = nothing_answered(rows, plan.barred.union(one.name for one in plan.asks), shown)
@@ -272,7 +279,7 @@ class Story:
             ),
             entries=entries,
             definite=not plan.narrower,
-            override_id=None if self._glass is None else self._glass.id,
+            override_id=None if self._glass is None else self._glass.sealed(self._rooms.keys, self._told),
         )
 
     async def _release(self, record: LookupRecord, *, complete: bool) -> None:
@@ -344,7 +351,7 @@ class Story:
 
     def _shown(self, rows: Iterable[Row]) -> tuple[Row, ...]:
         """Rows as the reader may see them."""
-        told = [narrowed(row, self._own) for row in rows] if self._narrower else rows
+        told = [narrowed(row, self._own, self._objected) for row in rows] if self._narrower else rows
         return self._places.shown(told)
 
     def _all_rows(self) -> tuple[Row, ...]:

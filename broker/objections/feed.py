@@ -1,8 +1,8 @@
 """What changed in the register, whoever changed it: another process of this machine, or another node."""
 
 import asyncio
+import errno
 import json
-import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from broker.objections.roll import Roll, Statement
 from broker.objections.rules import standing_of
 from broker.objections.scopes import ScopeKind
 from broker.objections.values import Status
-from broker.store import OBJECTIONS, REVISIONS
+from broker.store import OBJECTIONS, REVISIONS, Files, files_of
 from policies.values import Objection
 
 __all__ = ["Changes", "CounterFeed", "Feed", "SqliteFeed"]
@@ -71,6 +71,10 @@ class Feed(Protocol):
         ...
 
 
+class _LogLost(OSError):
+    """Somebody removed the log of a register in use."""
+
+
 class SqliteFeed:
     """Follows a SQLite file on a plain connection of its own, in a thread of its own.
 
@@ -82,7 +86,7 @@ class SqliteFeed:
         self._file = file
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="objections")
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._files: Files | None = None
         self._version: int | None = None
 
     async def changes(self, since: int | None) -> Changes | None:
@@ -102,6 +106,10 @@ class SqliteFeed:
                 return None
             # The version is read first: what is committed in between is read now, and once more.
             found = self._read(connection, None if self._version is None else since)
+        except _LogLost:
+            # What others write now is not seen here, and no connection of this process would: until it starts again
+            # the register is silent.
+            raise
         except (sqlite3.Error, OSError):
             self._disconnect()
             raise
@@ -110,9 +118,8 @@ class SqliteFeed:
 
     def _current(self) -> sqlite3.Connection:
         """The connection, to the file that now has this name: a restored copy is another file."""
-        status = os.stat(self._file)  # noqa: PTH116  the file's identity, in one call
-        identity = (status.st_dev, status.st_ino)
-        if self._connection is None or identity != self._identity:
+        files = files_of(self._file)
+        if self._connection is None or self._files is None or files[0] != self._files[0]:
             self._disconnect()
             self._connection = sqlite3.connect(
                 f"file:{quote(str(self._file))}?mode=rw",
@@ -122,7 +129,14 @@ class SqliteFeed:
                 isolation_level=None,
             )
             self._connection.execute("PRAGMA query_only=ON")
-            self._identity = identity
+            # A first read opens the log.
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            opened = files_of(self._file)
+            if opened[0] != files[0]:
+                raise OSError(errno.ESTALE, "the register was replaced while it was opened")
+            self._files = opened
+        elif files != self._files:
+            raise _LogLost(errno.ESTALE, "the register's log was removed")
         return self._connection
 
     def _read(self, connection: sqlite3.Connection, since: int | None) -> Changes:
@@ -139,7 +153,7 @@ class SqliteFeed:
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._version = self._identity = None
+        self._connection = self._version = self._files = None
 
 
 class CounterFeed:

@@ -94,7 +94,8 @@ async def import_sheet(
 
 def _fate(result: ImportResult) -> Fate:
     if result.problem or not result.id:
-        return Fate(Outcome.TO_WORK_LIST, result.problem or "the register did not take it")
+        problem = result.problem or "the register did not take it"
+        return Fate(Outcome.TO_WORK_LIST, problem.replace(": see /about.", "."))  # whoever reads this has no browser
     if result.new:
         return Fate(Outcome.IMPORTED, "put down as upheld", result.id)
     return Fate(Outcome.ALREADY_THERE, "imported before", result.id)
@@ -136,13 +137,15 @@ def judge(line: Line, *, origin: str | None, today: date) -> ImportedObjection |
 def _origin(cells: dict[str, str], given: str | None) -> str:
     named = re.sub(r"[\s_-]+", "-", cells.get("origin", "")).lower() or given
     if named is None:
-        raise _Unusable("origin: the row names none")
+        raise _Unusable("origin: the row has none, and no --origin was given")
     if named not in ORIGINS:
         raise _Unusable(f"origin: not one that is known ({' '.join(ORIGINS)})")
     return named
 
 
 def _objection(cells: dict[str, str], origin: str, today: date) -> ImportedObjection:
+    if not cells["nhs_number"]:
+        raise _Unusable("nhs_number: the row has none")
     number = re.sub(r"[ -]", "", cells["nhs_number"])
     if not nhs_number.is_valid(number):
         raise _Unusable("nhs_number: not a valid NHS number")
@@ -168,6 +171,8 @@ def _objection(cells: dict[str, str], origin: str, today: date) -> ImportedObjec
 
 
 def _scope(cells: dict[str, str]) -> Scope:
+    if len([name for name in ("organisation", "category", "staff") if cells.get(name)]) > 1:
+        raise _Unusable("organisation, category, staff: a row has one of them: split it into two rows")
     staff = cells.get("staff") or None
     try:
         return Scope.stated(
@@ -176,8 +181,8 @@ def _scope(cells: dict[str, str]) -> Scope:
             staff=staff if staff and "," in staff else None,
             staff_id=None if staff and "," in staff else staff,
         )
-    except RequestError as error:
-        raise _Unusable(error.message) from None
+    except RequestError:
+        raise _Unusable("staff: neither twelve digits of an SDS user id nor ISS,SUB") from None
 
 
 def _day(cells: dict[str, str], column: str, today: date) -> date | None:

@@ -1,11 +1,12 @@
 """The register's rows: what is written and read in one transaction, and how it is sealed."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, tuple_, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,11 +16,14 @@ from broker.errors import Conflict, NotFound, RegisterUnavailable
 from broker.keys import Keys
 from broker.objections.scopes import Scope, ScopeKind
 from broker.objections.values import ObjectionRecord, Origin, Status, Version
-from broker.store import OBJECTION_HISTORY, OBJECTIONS, REVISIONS
+from broker.store import OBJECTION_HISTORY, OBJECTIONS, REVISIONS, check_files
 
 __all__ = ["CHANGED", "Held", "Ledger", "Seen", "Taken"]
 
 CHANGED: Final = "Somebody changed this objection meanwhile: look at it again, then decide."
+
+_ID: Final = re.compile(r"[0-9a-f]{1,32}", re.ASCII)
+Value = TypeVar("Value")
 
 _AT_ONCE: Final = 500
 """References looked for in one query: databases have a bound on how many they take."""
@@ -73,7 +77,7 @@ class Ledger:
         """A transaction that holds the register's counter, so that changes follow one another.
 
         Raises:
-            RegisterUnavailable: the store can't be reached, or does not take it.
+            RegisterUnavailable: the store can't be reached, does not take it, or was replaced while it did.
         """
         try:
             async with self._engine.begin() as connection:
@@ -81,7 +85,11 @@ class Ledger:
                 taken = counter.values(revision=REVISIONS.c.revision + 1).returning(REVISIONS.c.revision)
                 revision = (await connection.execute(taken)).scalar_one()
                 yield Change(connection, self._keys, revision)
-        except (SQLAlchemyError, OSError) as error:
+                # What it wrote can be checked only once it is committed, and is then no longer in hand.
+                await connection.commit()
+                check_files(connection)
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            # ValueError: what the driver can't read, such as a day that is none.
             raise RegisterUnavailable from error
 
     @asynccontextmanager
@@ -90,7 +98,8 @@ class Ledger:
         try:
             async with self._engine.connect() as connection:
                 yield Reading(connection, self._keys)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            # ValueError: what the driver can't read, such as a day that is none.
             raise RegisterUnavailable from error
 
 
@@ -103,11 +112,13 @@ class Reading:
 
     async def get(self, objection_id: str) -> Held | None:
         """One objection; None where there is none."""
+        if not _ID.fullmatch(objection_id):
+            return None
         chosen = select(OBJECTIONS).where(OBJECTIONS.c.id == objection_id)
         row = (await self._connection.execute(chosen)).one_or_none()
         if row is None:
             return None
-        return Held(self._record(row), row.patient, self._words(row.reason))
+        return Held(self._record(row), row.patient, _read(row.id, "reason", self._words, row.reason))
 
     async def history(self, objection_id: str) -> tuple[Version, ...]:
         """Every version of one objection, the first one first."""
@@ -116,10 +127,10 @@ class Reading:
         return tuple(
             Version(
                 version=row.version,
-                status=Status(row.status),
-                by=_who(row.changed_by),
+                status=_read(objection_id, "status", Status, row.status),
+                by=_read(objection_id, "changed_by", _who, row.changed_by),
                 at=row.changed_at,
-                reason=self._words(row.reason),
+                reason=_read(objection_id, "reason", self._words, row.reason),
                 ico_route_told=row.ico_route_told,
                 told_at=row.told_at,
             )
@@ -136,6 +147,7 @@ class Reading:
         due: date | None = None,
         after: str | None = None,
         limit: int | None = None,
+        hidden: Callable[[Scope], bool] = lambda _: False,
     ) -> list[ObjectionRecord]:
         """The objections that somebody may see, oldest first.
 
@@ -147,6 +159,7 @@ class Reading:
             due: those alone that are in force and were to be looked at again by this day.
             after: those alone that come after the one with this id.
             limit: at most so many.
+            hidden: whether they are not to see what is about this all the same.
         """
         table = OBJECTIONS.c
         query = select(OBJECTIONS).where(or_(*(self._of_sort(organisation, sort) for sort in seen)))
@@ -164,8 +177,16 @@ class Reading:
             if (at := (await self._connection.execute(place)).one_or_none()) is None:
                 raise NotFound
             query = query.where(tuple_(table.recorded_at, table.id) > tuple_(*at))
-        rows = await self._connection.execute(query.order_by(table.recorded_at, table.id).limit(limit))
-        return [self._record(row) for row in rows]
+        found: list[ObjectionRecord] = []
+        async with self._connection.stream(query.order_by(table.recorded_at, table.id)) as rows:
+            # What is hidden is seen only once it is opened, and a page without it must be as long as any other.
+            async for row in rows:
+                record = self._record(row)
+                if not hidden(record.scope):
+                    found.append(record)
+                if len(found) == limit:
+                    break
+        return found
 
     def _of_sort(self, organisation: str, sort: Seen) -> ColumnElement[bool]:
         table = OBJECTIONS.c
@@ -179,19 +200,22 @@ class Reading:
         return self._keys.open_words(sealed) if sealed else None
 
     def _record(self, row: Row[Any]) -> ObjectionRecord:
+        def opened(about: str | None) -> Scope:
+            return Scope.opened(self._keys, row.scope, about)
+
         origin = None
         if row.origin:
-            reference = self._words(row.origin_reference) or ""
+            reference = _read(row.id, "origin_reference", self._words, row.origin_reference) or ""
             origin = Origin(name=row.origin, reference=reference, dated=row.origin_date)
         return ObjectionRecord(
             id=row.id,
-            version=row.version,
-            status=Status(row.status),
-            scope=Scope.opened(self._keys, row.scope, row.scope_value),
+            version=_read(row.id, "version", int, row.version),
+            status=_read(row.id, "status", Status, row.status),
+            scope=_read(row.id, "scope", opened, row.scope_value),
             asked_by=row.asked_by,
-            recorded_by=json.loads(row.recorded_by),
+            recorded_by=_read(row.id, "recorded_by", _person, row.recorded_by),
             recorded_at=row.recorded_at,
-            decided_by=_who(row.decided_by),
+            decided_by=_read(row.id, "decided_by", _who, row.decided_by),
             decided_at=row.decided_at,
             told_at=row.told_at,
             review_on=row.review_on,
@@ -308,5 +332,29 @@ class Change(Reading):
         }
 
 
+class _Unreadable(RegisterUnavailable):
+    """One row can't be read: whoever may see the objection is told which."""
+
+    private = False
+
+
+def _read(objection_id: str, field: str, reading: Callable[[Any], Value], stored: Any) -> Value:
+    """What is kept in one field. Raises RegisterUnavailable, and says where, so that somebody can mend it."""
+    try:
+        return reading(stored)
+    except (ValueError, TypeError, LookupError):
+        raise _Unreadable(
+            f"Objection {objection_id}: its {field} can't be read in the register. It is honoured; the broker's "
+            f"operator must restore it. Those that follow it are listed with after={objection_id}."
+        ) from None
+
+
+def _person(stored: str) -> dict[str, Any]:
+    found = json.loads(stored)
+    if not {"subject", "organisation"} <= set(found):
+        raise ValueError
+    return dict(found)
+
+
 def _who(stored: str | None) -> dict[str, Any] | None:
-    return json.loads(stored) if stored else None
+    return _person(stored) if stored else None

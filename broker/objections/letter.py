@@ -5,6 +5,7 @@ opens it. The reason is in the words of whoever decided.
 """
 
 import textwrap
+import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
 from importlib import resources
@@ -28,6 +29,8 @@ _NEEDED: Final = ("reason", "commissioner")
 _PLACEHOLDERS: Final = (*_NEEDED, "organisation", "date", "recorded_on", "decided_on", "reference")
 _WIDTH: Final = 100
 _INDENT: Final = "    "
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that no letter has: they would command a terminal, or turn the direction of writing."""
 
 
 class Letter:
@@ -78,7 +81,8 @@ class Letter:
             today: the letter's date.
         """
         decider = (decided.decided_by or {}).get("organisation", "")
-        paragraphs = (textwrap.fill(each, _WIDTH - len(_INDENT)) for each in reason.splitlines())
+        shown = "".join(" " if unicodedata.category(each) in _UNSEEN and each != "\n" else each for each in reason)
+        paragraphs = (textwrap.fill(each, _WIDTH - len(_INDENT)) for each in shown.split("\n"))
         return self._template.substitute(
             organisation=organisations.get(decider, decider),
             date=_day(today),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol
+from unicodedata import category
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,7 +18,7 @@ from broker.keys import Keys
 from broker.objections.ledger import CHANGED, Held, Ledger, Taken
 from broker.objections.letter import Letter
 from broker.objections.rights import Rights
-from broker.objections.rules import DECIDED, check_decision, review_day
+from broker.objections.rules import DECIDED, check_decision, is_named, review_day
 from broker.objections.scopes import WHOLE, Known, Scope
 from broker.objections.values import ASKED_BY, Actor, ImportedObjection, ImportResult, ObjectionRecord, Status
 from policies import Policies
@@ -120,7 +121,7 @@ class ObjectionRegister:
                 status=Status.RECEIVED,
                 scope=scope,
                 asked_by=asked_by,
-                recorded_by=actor.as_json(),
+                recorded_by=actor.as_kept(),
                 recorded_at=self._stamp(),
                 review_on=review_day(asked_by, birth_date, self._today()),
             )
@@ -199,8 +200,7 @@ class ObjectionRegister:
             held = self._rights.require_decide(actor, await change.get(objection_id))
             current = held.record
             wanted = _decision(status)
-            if reason and len(reason) > LONGEST_REASON:
-                raise InvalidRequest(f"reason: write at most {LONGEST_REASON} characters.")
+            _check_reason(reason)
             _check_version(current, version)
             check_decision(
                 current, wanted, reason=reason, ico_route_told=ico_route_told, told=told, today=self._today()
@@ -208,22 +208,26 @@ class ObjectionRegister:
             at = self._stamp()
             made = replace(current, status=wanted, told_at=told or current.told_at)
             if wanted in DECIDED and wanted != current.status:
-                made = replace(made, decided_by=actor.as_json(), decided_at=at)
+                made = replace(made, decided_by=actor.as_kept(), decided_at=at)
             made = await change.alter(
-                current, made, by=actor.as_json(), at=at, reason=reason, ico_route_told=ico_route_told
+                current, made, by=actor.as_kept(), at=at, reason=reason, ico_route_told=ico_route_told
             )
             await self._journal.record("objection.decided", **_fields(Held(made, held.patient), actor))
             return made
 
     async def withdraw(self, actor: Actor, objection_id: str, *, version: int | None = None) -> ObjectionRecord:
-        """The patient takes it back: from now on it is as if it had never been. `version` as in `decide`."""
+        """The patient takes it back: from now on it is as if it had never been. `version` as in `decide`.
+
+        A patient may take it back with whoever may see it, one that was upheld too: those who decide it, and those who
+        record objections where it was recorded. The journal and its history say who took it down.
+        """
         async with self._refusals(actor), self._ledger.changing() as change:
             held = self._rights.require_see(actor, await change.get(objection_id))
             _check_version(held.record, version)
             if held.record.status is Status.WITHDRAWN:
                 raise Conflict("This objection is withdrawn already.")
             made = replace(held.record, status=Status.WITHDRAWN)
-            made = await change.alter(held.record, made, by=actor.as_json(), at=self._stamp())
+            made = await change.alter(held.record, made, by=actor.as_kept(), at=self._stamp())
             await self._journal.record("objection.decided", **_fields(Held(made, held.patient), actor))
             return made
 
@@ -276,6 +280,7 @@ class ObjectionRegister:
                     due=self._today() if due else None,
                     after=after,
                     limit=limit,
+                    hidden=lambda scope: is_named(actor, scope),
                 )
             return tuple(found)
 
@@ -294,9 +299,9 @@ class ObjectionRegister:
             status=Status.UPHELD,
             scope=row.scope,
             asked_by=row.asked_by,
-            recorded_by=actor.as_json(),
+            recorded_by=actor.as_kept(),
             recorded_at=self._stamp(),
-            decided_by=actor.as_json(),
+            decided_by=actor.as_kept(),
             decided_at=self._stamp(),
             review_on=row.review_on,
             origin=row.origin,
@@ -337,6 +342,14 @@ def _fields(held: Held, actor: Actor) -> dict[str, Any]:
 def _check_asked_by(asked_by: str) -> None:
     if asked_by not in ASKED_BY:
         raise InvalidRequest(f"asked_by: write one of {' '.join(ASKED_BY)}.")
+
+
+def _check_reason(reason: str | None) -> None:
+    if reason and len(reason) > LONGEST_REASON:
+        raise InvalidRequest(f"reason: write at most {LONGEST_REASON} characters.")
+    # Control signs and halves of signs have no place in a letter, and some can't be kept.
+    if reason and any(category(sign) in {"Cc", "Cs"} and sign not in "\n\r\t" for sign in reason):
+        raise InvalidRequest("reason: write words, without signs that can't be printed.")
 
 
 def _check_version(current: ObjectionRecord, version: int | None) -> None:

@@ -13,9 +13,16 @@ from broker import nhs_number
 from broker.objections.importing import Fate, Outcome
 from broker.objections.sheet import OURS, Line
 
-__all__ = ["Report"]
+__all__ = ["Report", "is_replaceable", "temporary"]
 
-_NUMBER: Final = re.compile(r"(?<!\d)\d{3}[ -]?\d{3}[ -]?\d{4}(?!\d)")
+_COLUMNS: Final = ("line", "reference", "outcome", "reason", "objection")
+_BEGIN: Final = (b",".join(each.encode() for each in _COLUMNS) + b"\n", b",".join(map(str.encode, OURS[:2])) + b",")
+"""How a report begins, and a work-list."""
+
+_SEPARATORS: Final = re.compile(r"[\W_]+")
+_TEN_DIGITS: Final = re.compile(r"(?=(\d{10}))")
+_COMMANDS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""With one of these at its beginning, a cell is worked out by programs for tables, not shown."""
 
 
 class Report:
@@ -31,7 +38,7 @@ class Report:
         self._report = csv.writer(report, lineterminator="\n")
         self._work_list = csv.writer(work_list, lineterminator="\n")
         self._columns = [name for name in columns if name not in OURS]
-        self._report.writerow(("line", "reference", "outcome", "reason", "objection"))
+        self._report.writerow(_COLUMNS)
         number, reason, as_it_was = OURS
         self._work_list.writerow((number, reason, *self._columns, as_it_was))
         self.counts: Counter[Outcome] = Counter()
@@ -47,19 +54,44 @@ class Report:
         """Put down what became of a row."""
         self.counts[fate.outcome] += 1
         reference = line.cells.get("reference", "")
-        if any(nhs_number.is_valid(re.sub(r"\D", "", found)) for found in _NUMBER.findall(reference)):
+        if _holds_number(reference):
             reference = ""
-        self._report.writerow((line.number, reference, fate.outcome, fate.reason, fate.objection))
+        cells = (reference, fate.outcome, fate.reason, fate.objection)
+        self._report.writerow((line.number, *(f"'{each}" if each.startswith(_COMMANDS) else each for each in cells)))
         if fate.outcome is Outcome.TO_WORK_LIST:
             as_it_was = line.text if line.problem else line.cells.get(OURS[-1], "")
-            cells = (line.cells.get(name, "") for name in self._columns)
-            self._work_list.writerow((line.number, fate.reason, *cells, as_it_was))
+            row = (line.cells.get(name, "") for name in self._columns)
+            self._work_list.writerow((line.number, fate.reason, *row, as_it_was))
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether nothing is lost where a report or work-list is written here: there is nothing, or an earlier one.
+
+    Raises OSError.
+    """
+    if not path.exists():
+        return True
+    if not path.is_file():  # opening a pipe would wait for ever
+        return False
+    with path.open("rb") as file:
+        return file.read(max(map(len, _BEGIN))).startswith(_BEGIN)
+
+
+def temporary(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _holds_number(text: str) -> bool:
+    """Whether an NHS number stands anywhere in it, whatever its digits are separated by."""
+    digits = "".join(str(int(each)) if each.isdecimal() else each for each in _SEPARATORS.sub("", text))
+    return any(nhs_number.is_valid(found) for found in _TEN_DIGITS.findall(digits))
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[TextIO]:
     """A new file that takes the place of `path` at the end. One that a killed import left is written anew."""
-    part = path.with_name(f".{path.name}.part")
+    part = temporary(path)
     with suppress(FileNotFoundError):
         part.unlink()
     descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

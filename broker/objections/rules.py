@@ -1,16 +1,17 @@
 """What may follow what, what an objection means for a lookup, and in which state somebody acts on it. Pure."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
+from broker.clock import london_day
 from broker.errors import Conflict, InvalidBirthDate, InvalidRequest
-from broker.objections.scopes import ScopeKind
+from broker.objections.scopes import Scope, ScopeKind
 from broker.objections.values import Actor, ObjectionRecord, Status
 from policies.values import Objection, Officer
 
-__all__ = ["DECIDED", "HONOURED", "check_decision", "officer", "review_day", "standing_of"]
+__all__ = ["DECIDED", "HONOURED", "check_decision", "is_named", "officer", "review_day", "standing_of"]
 
 NEXT: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType({
     Status.RECEIVED: frozenset({Status.UNDER_REVIEW}),
@@ -41,10 +42,32 @@ def officer(actor: Actor, lead_controller: str | None, objection: ObjectionRecor
         lead=lead,
         concerned=objection.scope.organisation == actor.organisation,
         general=objection.scope.kind is not ScopeKind.ORGANISATION,
-        # By person, whatever the issuer: nobody decides what they recorded by signing in elsewhere.
-        recorder=objection.recorded_by["subject"] == actor.subject,
+        recorder=_is_person(actor, objection.recorded_by.get("staff_id"), objection.recorded_by["subject"]),
         same_organisation=objection.recorded_by["organisation"] == actor.organisation,
+        named=is_named(actor, objection.scope),
     )
+
+
+def is_named(actor: Actor, scope: Scope) -> bool:
+    """Whether it is to this person that the patient objects."""
+    return scope.kind is ScopeKind.STAFF and _is_person(actor, scope.staff_id, scope.subject)
+
+
+def _is_person(actor: Actor, staff_id: str | None, subject: str | None) -> bool:
+    """Whether somebody may be this person, whatever the issuer: nobody gets round a rule by signing in elsewhere.
+
+    Where both have an SDS user id, it decides. Else the names of their tokens do, of which some are the SDS user id
+    itself, and some are written as an address or in other letters. Two people who share a name are taken for one: then
+    somebody else must act, and nobody weighs what is their own.
+    """
+    if actor.staff_id and staff_id:
+        return actor.staff_id == staff_id
+    theirs = {_plain(name) for name in (staff_id, subject) if name}
+    return not theirs.isdisjoint(_plain(name) for name in (actor.staff_id, actor.subject) if name)
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().partition("@")[0]
 
 
 def check_decision(
@@ -59,6 +82,8 @@ def check_decision(
     """Raise unless this decision may be made now, with what it needs."""
     if told and told > today:
         raise InvalidRequest("told: write the day on which the patient was told, not one to come.")
+    if told and told < (_day_of(current.decided_at) if current.decided_at else today):
+        raise InvalidRequest("told: no patient was told of a decision before the day on which it was made.")
     if told and status not in DECIDED:
         raise InvalidRequest("told: there is a decision to tell only with upheld or not-upheld.")
     if status == current.status and status in DECIDED:
@@ -73,6 +98,10 @@ def check_decision(
         raise InvalidRequest(
             "ico_route_told: not-upheld needs that the patient is told of the Information Commissioner."
         )
+
+
+def _day_of(stamp: str) -> date:
+    return london_day(datetime.fromisoformat(stamp))
 
 
 def _check_telling(current: ObjectionRecord, told: date | None, reason: str | None) -> None:

@@ -74,8 +74,14 @@ class Scope:
         name, value = named.popitem()
         if name == "staff":
             issuer, _, subject = value.partition(",")
-            if not (issuer and subject.strip()) or len(value) > _LONGEST:
+            if not (issuer.strip() and subject.strip()) or len(value) > _LONGEST:
                 raise InvalidRequest("staff: write the issuer of their tokens and their subject there, ISS,SUB.")
+            for field_, part in (("issuer", issuer), ("subject", subject)):
+                if part != part.strip() or not part.isprintable():
+                    raise InvalidRequest(
+                        f"staff: write the {field_} as it is in their tokens, without blanks around it and signs that "
+                        "are not seen: nobody could be recognised by it."
+                    )
         if name == "staff_id" and not _SDS_ID.fullmatch(value):
             raise InvalidRequest("staff_id: write the twelve digits of their SDS user id.")
         return cls(ScopeKind.STAFF if name == "staff_id" else ScopeKind(name), value)
@@ -84,6 +90,16 @@ class Scope:
     def organisation(self) -> str | None:
         """ODS code of the one organisation that it is about."""
         return self.value if self.kind is ScopeKind.ORGANISATION else None
+
+    @property
+    def staff_id(self) -> str | None:
+        """SDS user id of the member of staff whom it names so."""
+        return self.value if self.kind is ScopeKind.STAFF and "," not in self.value else None
+
+    @property
+    def subject(self) -> str | None:
+        """What their tokens call the member of staff whom it names by these."""
+        return self.value.partition(",")[2] if self.kind is ScopeKind.STAFF and "," in self.value else None
 
     def sealed(self, keys: Keys) -> str | None:
         """Which one, as the register keeps it: the same value always in the same way. None for the whole record."""

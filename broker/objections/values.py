@@ -40,6 +40,7 @@ class Actor:
         role_code: the job role itself.
         client: `client_id`.
         jti: names the token.
+        staff_id: user id in the Spine Directory Service, the same whoever issues the tokens; None where it is not said.
     """
 
     issuer: str
@@ -51,9 +52,10 @@ class Actor:
     role_code: str = ""
     client: str | None = None
     jti: str | None = None
+    staff_id: str | None = None
 
     @classmethod
-    def of(cls, requester: Requester, policies: Policies, *, operator: bool) -> "Actor":
+    def of(cls, requester: Requester, policies: Policies, *, operator: bool, staff_id: str | None = None) -> "Actor":
         """The person behind a verified token."""
         return cls(
             issuer=requester.issuer,
@@ -65,10 +67,11 @@ class Actor:
             role_code=requester.role_code,
             client=requester.client,
             jti=requester.token_id,
+            staff_id=staff_id,
         )
 
     def as_json(self) -> dict[str, Any]:
-        """As the register keeps it, and shows it to whoever may see the objection."""
+        """As it is shown to whoever may see the objection."""
         return {
             "issuer": self.issuer,
             "subject": self.subject,
@@ -76,6 +79,10 @@ class Actor:
             "organisation": self.organisation,
             "role": self.role,
         }
+
+    def as_kept(self) -> dict[str, Any]:
+        """As the register keeps it: with what tells a person from another, where it is known."""
+        return self.as_json() | ({"staff_id": self.staff_id} if self.staff_id else {})
 
     def as_user(self) -> dict[str, Any]:
         """As the journal writes it."""
@@ -106,7 +113,7 @@ class Version:
     """One version of an objection: who made it of the one before, when, and with which words.
 
     Attributes:
-        by: as `Actor.as_json`; None where it was made before versions were kept.
+        by: as `Actor.as_kept`; None where it was made before versions were kept.
         at: UTC, ISO 8601; None in the same case.
         reason: the words of a decision.
         ico_route_told: the patient is told of the Information Commissioner.
@@ -126,7 +133,7 @@ class Version:
         return {
             "version": self.version,
             "status": self.status.value,
-            "by": self.by,
+            "by": _shown(self.by),
             "at": self.at,
             "reason": self.reason,
             "ico_route_told": self.ico_route_told,
@@ -142,7 +149,7 @@ class ObjectionRecord:
         version: from 1, one more with each change.
         scope: what it is about.
         asked_by: one of `ASKED_BY`.
-        recorded_by: as `Actor.as_json`.
+        recorded_by: as `Actor.as_kept`.
         recorded_at: UTC, ISO 8601.
         decided_by: who upheld it or not; None before.
         decided_at: UTC, ISO 8601.
@@ -174,9 +181,9 @@ class ObjectionRecord:
             "status": self.status.value,
             "scope": self.scope.as_json(),
             "asked_by": self.asked_by,
-            "recorded_by": self.recorded_by,
+            "recorded_by": _shown(self.recorded_by),
             "recorded_at": self.recorded_at,
-            "decided_by": self.decided_by,
+            "decided_by": _shown(self.decided_by),
             "decided_at": self.decided_at,
             "told_at": _iso(self.told_at),
             "review_on": _iso(self.review_on),
@@ -217,6 +224,11 @@ class ImportResult:
     id: str | None = None
     new: bool = False
     problem: str | None = None
+
+
+def _shown(person: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As `Actor.as_json`, of what was `Actor.as_kept`."""
+    return person and {key: value for key, value in person.items() if key != "staff_id"}
 
 
 def _iso(day: date | None) -> str | None:

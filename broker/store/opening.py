@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from broker.errors import ConfigurationError
+from broker.store.files import watch_files
 from broker.store.migrating import migrate
 from broker.store.tables import METADATA, SCHEMA, VERSION
 
@@ -23,21 +24,28 @@ __all__ = ["open_store", "sqlite_file"]
 REGISTERS: Final = ("objections",)
 _LOCK: Final = 0x62726F6B6572
 """Of the makers of tables, among the advisory locks of a PostgreSQL database."""
+_REMEMBERED: Final = "register"
 _NOT_OURS: Final = "can't be opened as the broker's store: name another, or restore it"
 
 
-async def open_store(url: str) -> AsyncEngine:
+async def open_store(url: str, memory: Path | None = None) -> AsyncEngine:
     """The engine of the registers; its tables are made, or brought to this version. Whoever opens it disposes of it.
 
     Args:
         url: as in `Settings.store.url`. The directory of a SQLite file is made, for its owner alone.
+        memory: a directory in which it is remembered that the SQLite file was there: one that is gone is not silently
+            begun anew, for with it every objection would be gone.
 
     Raises:
-        ConfigurationError: the database can't be opened, is none, or belongs to a later version of the broker.
+        ConfigurationError: the database can't be opened, is none, is gone, or belongs to a later version of the broker.
     """
     file = sqlite_file(url)
     named: Path | str = file or "[store] url"
+    remembered = memory / _REMEMBERED if memory else None
     try:
+        if file and remembered and not file.exists() and _remembers(remembered, file):
+            words = "the register was here and is gone: restore it. To begin one without any objection, remove"
+            raise ConfigurationError(file, f"{words} {remembered}")
         if file:
             await asyncio.to_thread(_make_file, file)
         engine = create_async_engine(url, hide_parameters=True, pool_pre_ping=file is None)
@@ -49,6 +57,7 @@ async def open_store(url: str) -> AsyncEngine:
         raise ConfigurationError(named, f"can't be made ({error.strerror}): let this user write there") from error
     if file:
         event.listen(engine.sync_engine, "connect", _prepare)
+        watch_files(engine, file)
     try:
         async with engine.begin() as connection:
             version = await _version(connection)
@@ -63,7 +72,13 @@ async def open_store(url: str) -> AsyncEngine:
         await engine.dispose()
         words = f"belongs to a later version of the broker (schema {version}; this one knows {VERSION}): start that one"
         raise ConfigurationError(named, words)
+    if file and remembered and not _remembers(remembered, file):
+        remembered.write_text(f"{file.resolve()}\n", encoding="utf-8")
     return engine
+
+
+def _remembers(remembered: Path, file: Path) -> bool:
+    return remembered.is_file() and remembered.read_text(encoding="utf-8") == f"{file.resolve()}\n"
 
 
 def sqlite_file(url: str) -> Path | None:

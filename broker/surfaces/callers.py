@@ -93,6 +93,13 @@ async def _record(journal: Journal, address: str | None, reason: str, count: int
         await journal.record("authentication.refused", address=address, reason=reason, count=count)
 
 
+_NO_PATIENT: Final = (
+    "The token names no patient. With it the reader can ask with POST /lookups and relationship "
+    '{"basis": "self-declared", "reason": "..."}, of which the privacy officer is told; '
+    "to break the glass, the token must name the patient."
+)
+
+
 def must_be_about(caller: Caller, query: Query) -> None:
     """Raise `PatientMismatch` unless the patient asked for is the one in the token.
 
@@ -100,7 +107,9 @@ def must_be_about(caller: Caller, query: Query) -> None:
     """
     if caller.patient is None and query.declared is not None and not _is_overridden(query):
         return
-    if caller.patient is None or not caller.patient.matches(query.nhs_number, query.birth_date):
+    if caller.patient is None:
+        raise PatientMismatch(_NO_PATIENT)
+    if not caller.patient.matches(query.nhs_number, query.birth_date):
         raise PatientMismatch
 
 

@@ -1,5 +1,6 @@
 """`/objections`: the register of objections, in the same JSON as `broker objection`. No address holds an NHS number."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -10,7 +11,7 @@ from aiohttp.web_routedef import AbstractRouteDef
 from yarl import URL
 
 from broker.auth import Caller
-from broker.errors import BrokerError
+from broker.errors import BrokerError, InvalidRequest
 from broker.journal import Journal
 from broker.objections import Actor, ObjectionRecord
 from broker.surfaces.callers import Repeats, authenticated, refused
@@ -26,6 +27,11 @@ from broker.surfaces.requests import read_json
 from broker.surfaces.rooms import POLICIES, REGISTER, SETTINGS
 
 __all__ = ["ROUTES", "Counting"]
+
+
+_OBJECTS: Final = frozenset({"patient", "scope", "scope.staff"})
+"""Where an object may stand in a body."""
+_NAME: Final = re.compile(r"[A-Za-z_-]{1,40}", re.ASCII)
 
 
 class Counting:
@@ -123,7 +129,7 @@ async def _decide(request: web.Request) -> web.Response:
 async def _withdraw(request: web.Request) -> web.Response:
     """The patient takes one back."""
     async with _reading(request) as actor:
-        version = parse_withdrawal(await _body(request))
+        version = parse_withdrawal(await _body(request) if request.body_exists else {})
     made = await request.app[REGISTER].withdraw(actor, request.match_info["id"], version=version)
     return _answer(made.as_json())
 
@@ -163,11 +169,25 @@ async def _reading(request: web.Request) -> AsyncIterator[Actor]:
 
 
 def _actor(request: web.Request, caller: Caller) -> Actor:
-    return Actor.of(caller.requester, request.app[POLICIES], operator=caller.operator)
+    return Actor.of(caller.requester, request.app[POLICIES], operator=caller.operator, staff_id=caller.staff_id)
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    return await read_json(request, request.app[SETTINGS].server.max_body)
+    body: dict[str, Any] = await read_json(request, request.app[SETTINGS].server.max_body)
+    _check_shape(body)
+    return body
+
+
+def _check_shape(body: dict[str, Any], place: str = "") -> None:
+    """Raise InvalidRequest for a list, an object where none is known, or half a sign (a surrogate)."""
+    for key, value in body.items():
+        name = f"{place}{key}" if _NAME.fullmatch(key) else f"{place}a key"
+        if isinstance(value, dict) and name in _OBJECTS:
+            _check_shape(value, f"{name}.")
+        elif isinstance(value, dict | list):
+            raise InvalidRequest(f"{name}: write one word or number, no list or object.")
+        elif isinstance(value, str) and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise InvalidRequest(f"{name}: write whole characters, no surrogates alone.")
 
 
 def _answer(content: Any, *, status: int = 200) -> web.Response:

@@ -10,7 +10,8 @@
     alert.raised       somebody must be told: the kind and the id of an alert, whose record in the journal says the rest
     alert.unsent       what receives alerts would not take one after three days
     alert.dropped      more alerts at once than are kept for sending; they are in the journal
-    alerts.receiver-failed, alerts.receiver-back, alerts.outbox-failed, alerts.fault   the way of alerts to their receiver
+    alerts.receiver-failed, alerts.receiver-back   what receives alerts does not take them; it takes them again
+    alerts.outbox-failed, alerts.fault             alerts can't be kept or sent for now; the type of the exception
     source.failed      a source that answered does not, or not as it must; its name and the status of its row
     source.back        it answers again
     source.unjudged    what a source gave could not be judged; its name, and the type of the exception

@@ -48,6 +48,12 @@ class Exclusions:
             raise row.fault("a rule needs a [[rule.basis]]: name what it rests on")
         if not (listed or labelled or refsets):
             raise row.fault("keeps nothing out: give it codes, labels or a [[rule.refset]]")
+        if adopted and not (listed or labelled or members):
+            lacks = "its reference set is" if len(refsets) == 1 else "its reference sets are"
+            self.notices.append(
+                f"exclusions.toml:{row.line}: rule `{name}` is adopted and keeps nothing out: it lists no code, and "
+                f"{lacks} not loaded"
+            )
         return Exclusion(name, listed | labelled | (members - exempt), bases, adopted, tuple(refsets))
 
     def _refset(

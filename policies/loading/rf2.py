@@ -1,5 +1,6 @@
 """Reads RF2 simple reference set files as TRUD releases them: tab-separated, any size, a line at a time."""
 
+import datetime as dt
 from collections.abc import Collection, Iterable
 
 from policies.values import PolicyError
@@ -9,6 +10,8 @@ __all__ = ["is_header", "members"]
 _COLUMNS = ("id", "effectiveTime", "active", "refsetId", "referencedComponentId")
 _DAY = 8
 """Digits of an effectiveTime: YYYYMMDD."""
+_SHORTEST = 6
+"""Digits of a SNOMED CT identifier: what has fewer was cut."""
 
 
 def is_header(line: str) -> bool:
@@ -16,13 +19,25 @@ def is_header(line: str) -> bool:
     return line.removeprefix("\ufeff").startswith("id\t")
 
 
-def members(lines: Iterable[str], wanted: Collection[str], *, file: str) -> dict[str, dict[str, str]]:
+def members(
+    lines: Iterable[str], wanted: Collection[str], *, file: str, today: dt.date | None = None
+) -> dict[str, dict[str, str]]:
     """The members of each wanted reference set that are active now: code, then since when (YYYYMMDD), by code.
 
     A Snapshot file holds each row once, a Full file every version of it: the one with the latest effectiveTime counts,
-    so that a member that was retired is none. A set of which the file holds no row at all is left out of the answer.
-    Raises PolicyError, with the line, for what is not RF2: a file cut in mid-line must not pass for a whole one.
+    so that a member that was retired is none. A version of a day to come does not count yet. A set of which the file
+    holds no row at all is left out of the answer.
+
+    Args:
+        lines: with their ends, by which a file that was cut shows.
+        wanted: reference sets.
+        file: its name, for faults.
+        today: left out, the day it is.
+
+    Raises:
+        PolicyError: with the line, for what is not RF2: a file cut in mid-line must not pass for a whole one.
     """
+    now = f"{today or dt.datetime.now(dt.UTC).date():%Y%m%d}"
     rows = iter(lines)
     header = next(rows, "").removeprefix("\ufeff").rstrip("\r\n").split("\t")
     if lacking := [name for name in _COLUMNS if name not in header]:
@@ -35,10 +50,14 @@ def members(lines: Iterable[str], wanted: Collection[str], *, file: str) -> dict
             if cells == [""]:
                 continue
             raise PolicyError(file, f"{len(cells)} columns on this line, of {len(header)}: copy it again", line=number)
+        if not line.endswith(("\r", "\n")):
+            raise PolicyError(file, "the last line does not end: the file may be cut, copy it again", line=number)
         if cells[refset] not in wanted:
             continue
-        if cells[active] not in {"0", "1"} or not cells[member].isdecimal() or not _is_day(cells[since]):
+        if cells[active] not in {"0", "1"} or not _is_code(cells[member]) or not _is_day(cells[since]):
             raise PolicyError(file, "not a row of RF2: effectiveTime, active or member is no number", line=number)
+        if cells[since] > now:
+            continue
         known = latest.get(cells[row_id])
         if known is None or known[0] <= cells[since]:
             latest[cells[row_id]] = (cells[since], cells[active] == "1", cells[refset], cells[member])
@@ -48,6 +67,10 @@ def members(lines: Iterable[str], wanted: Collection[str], *, file: str) -> dict
         if current:
             codes[code] = day
     return found
+
+
+def _is_code(text: str) -> bool:
+    return len(text) >= _SHORTEST and text.isascii() and text.isdecimal()
 
 
 def _is_day(text: str) -> bool:

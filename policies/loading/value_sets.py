@@ -27,8 +27,9 @@ def refsets_of(place: Place) -> list[Place]:
 
 
 def value_set(place: Place, name: str, systems: Systems) -> frozenset[Coding] | None:
-    """What is in `value-sets/<name>.json` or `.txt`, in the usual spelling; None where there is neither.
+    """What is in `value-sets/<name>.json` or `.txt`, in the usual spelling.
 
+    None where there is neither, or no member is of a system of the tables: none of them could screen anything.
     Raises PolicyError for a file with a fault, for one without any member, and where both are there.
     """
     files = [file for ending in _ENDINGS if (file := place.joinpath(FOLDER, f"{name}{ending}")).is_file()]
@@ -41,14 +42,15 @@ def value_set(place: Place, name: str, systems: Systems) -> frozenset[Coding] | 
     found = frozenset(coding for system, code in written for coding in usual(system, code))
     if not found:
         raise PolicyError(title, "no active member in it: give the members, or remove the file")
-    return found
+    known = {system for uris in systems.values() for uri in uris for system, _ in usual(uri, "-")}
+    return found if any(system in known for system, _ in found) else None
 
 
 def _of_list(title: str, text: str, name: str, systems: Systems) -> Iterator[Coding]:
     """The members of a `.txt`: RF2, or a SNOMED CT code a line."""
     lines = text.removeprefix("\ufeff").splitlines()
     if lines and is_header(lines[0]):
-        codes = list(members(lines, {name}, file=title).get(name, ()))
+        codes = list(members(text.splitlines(keepends=True), {name}, file=title).get(name, ()))
     else:
         codes = list(_codes_of(title, lines))
     yield from ((uri, code) for code in codes for uri in systems["snomed"])
@@ -101,9 +103,13 @@ class _ValueSet:
                 raise self.fault(where, "is marked as not whole: let a terminology server expand all of it")
         contains = expansion.get("contains")
         found = list(self._contained(contains, f"{where}.contains"))
-        total = expansion.get("total")
-        if expansion.get("offset") or (isinstance(total, int) and total > self._count(contains)):
+        total = expansion.get("total", len(found))
+        if not isinstance(total, int) or isinstance(total, bool):
+            raise self.fault(f"{where}.total", "must be a number without quotes")
+        if expansion.get("offset") or total > self._count(contains):
             raise self.fault(where, "is one page of several: give the whole expansion")
+        if total < len(found):
+            raise self.fault(f"{where}.total", f"says {total}, and there are {len(found)} members: give it anew")
         yield from found
 
     def composed(self, compose: dict[str, Any]) -> Iterator[Coding]:

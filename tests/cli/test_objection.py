@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from broker.cli.outcome import plain
+from broker.clock import london_today
+
 README = Path(__file__).parents[2] / "README.md"
 RECORD = ("--patient", "9990000018", "--asked-by", "patient", "--effect-explained")
 
@@ -57,7 +60,7 @@ def test_a_decision_not_to_uphold_needs_its_reason_and_the_route_to_complain(
     base = ("objection", "decide", found, "--status", "not-upheld", "--config", config, "--token", guardian)
     assert broker(*base)[0] == 1
     assert broker(*base, "--reason", "safeguarding")[0] == 1
-    code, _, err = broker(*base, "--reason", "safeguarding", "--ico-route-told", "--told", "2026-01-05")
+    code, _, err = broker(*base, "--reason", "safeguarding", "--ico-route-told", "--told", london_today())
     assert code == 0, err
 
 
@@ -223,6 +226,10 @@ def test_what_is_shown_to_a_reader_names_no_patient(broker, config, objection, d
     assert "9990000018" not in out
 
 
+def test_peoples_words_command_no_terminal_and_forge_no_line():
+    assert plain("No.\x1b]0;x\x07\n  4  upheld\u202e\x9b \u00e9") == r"No.\x1b]0;x\x07\n  4  upheld\u202e\x9b é"
+
+
 @pytest.mark.parametrize("action", ["withdraw"])
 def test_a_patient_may_take_it_back(objection, doctor, action):
     found = objection(doctor, "record", *RECORD)["id"]
@@ -232,7 +239,8 @@ def test_a_patient_may_take_it_back(objection, doctor, action):
 @pytest.mark.skipif(not README.is_file(), reason="the README is not beside the tests")
 def test_the_walk_through_of_the_readme_works_as_printed(tmp_path):
     section = README.read_text().partition("## With your own FHIR server")[2]
-    configuring, *_, objecting = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    configuring, *others = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    objecting = next(each for each in others if "objection record" in each)
     script = configuring.partition("broker serve")[0] + objecting
     own = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     said = subprocess.run(

@@ -210,6 +210,54 @@ def test_help_and_guide_name_every_column_and_every_origin(broker):
     assert all(f"`{outcome}`" in guide for outcome in Outcome)
 
 
+@pytest.mark.parametrize("separator", ["", " ", "  ", "_", "/", ".", "-", "\u00a0", "\u2009"])
+def test_no_reference_brings_a_number_into_the_report(file, imported, separator):
+    number = separator.join((PATIENTS[0][:3], PATIENTS[0][3:6], PATIENTS[0][6:]))
+    _, (row,), _ = imported(
+        file("nhs_number,date,reference", f"{PATIENTS[0]},2019-03-02,CC0{number}"), "--origin", "connectcare"
+    )
+    assert row["reference"] == ""
+
+
+def test_what_a_program_for_tables_would_work_out_is_words_in_the_report(file, imported):
+    path = file("nhs_number,date,reference", f"{PATIENTS[0]},2019-03-02,=1+1", f"{PATIENTS[0]},2019-03-02,@SUM(1)")
+    _, rows, _ = imported(path, "--origin", "connectcare")
+    assert [row["reference"] for row in rows] == ["'=1+1", "'@SUM(1)"]
+
+
+@pytest.mark.parametrize("flag", ["--report", "--work-list"])
+def test_nothing_is_written_over_but_what_an_import_wrote(broker, config, guardian, file, imported, flag):
+    path = file("nhs_number,date", f"{PATIENTS[0]},2019-03-02")
+    for _ in range(2):
+        imported(path, "--origin", "connectcare")
+    kept = path.with_name("kept.db")
+    kept.write_text("keep")
+    code, out, err = broker(
+        *("objection", "import", path, "--origin", "connectcare", flag, kept),
+        *("--config", config, "--token", guardian),
+    )
+    assert (code, out, kept.read_text()) == (2, "", "keep")
+    assert "no report or work-list" in err
+
+
+def test_a_report_is_not_the_work_lists_temporary_file(broker, config, guardian, file):
+    path = file("nhs_number,date", f"{PATIENTS[0]},2019-03-02")
+    places = ("--report", path.with_name(".list.csv.part"), "--work-list", path.with_name("list.csv"))
+    code, _, err = broker(
+        *("objection", "import", path, "--origin", "connectcare", *places), *("--config", config, "--token", guardian)
+    )
+    assert code == 2
+    assert "three files" in err
+
+
+def test_where_no_row_says_where_it_was_made_nothing_is_written(broker, config, guardian, file):
+    path = file("nhs_number,date,origin", f"{PATIENTS[0]},2019-03-02,")
+    code, _, err = broker("objection", "import", path, "--config", config, "--token", guardian)
+    assert code == 2
+    assert "--origin" in err
+    assert [each.name for each in path.parent.glob("*.csv*")] == ["said-no.csv"]
+
+
 def _command(config, path, guardian):
     return [
         *(sys.executable, "-c", "import sys; from broker.cli import main; sys.exit(main())"),

@@ -31,7 +31,7 @@ def policies_of_the_package():
     return Policies.load(None)
 
 
-@pytest.mark.parametrize("action", [(), ("explain",), ("test",), ("show",), ("refset",)], ids=" ".join)
+@pytest.mark.parametrize("action", [(), ("explain",), ("test",), ("show",), ("copy",), ("refset",)], ids=" ".join)
 def test_every_action_has_help_worth_reading(broker, action):
     code, out, err = broker("policy", *action, "--help")
     assert (code, err) == (0, "")
@@ -55,15 +55,20 @@ def test_a_case_that_does_not_hold_is_exit_code_1_and_named(broker, tmp_path):
     code, out, _ = broker("policy", "test", "--cases", tmp_path, "--format", "json")
     failed = {
         "file": f"{tmp_path.name}/mine.toml",
+        "line": 1,
         "case": "hope",
+        "problem": "case `hope` expects permit, and what is decided is forbid by role-sees-nothing",
         "expected": "permit",
+        "expected_policies": None,
         "decision": "forbid",
         "policies": ["role-sees-nothing"],
     }
     assert (code, json.loads(out)) == (1, {"passed": 0, "failed": [failed]})
     code, out, _ = broker("policy", "test", "--cases", tmp_path)
     assert (code, out.splitlines()[-1]) == (1, "0 hold, 1 do not")
-    assert "case `hope` expects permit, and what is decided is forbid by role-sees-nothing" in out
+    assert out.startswith(f"{tmp_path}/mine.toml:1: case `hope` expects permit, and what is decided is forbid by role-")
+    (tmp_path / "mine.toml").write_text(CASE + 'policies = ["role-may-ask"]\n')
+    assert "expects permit by role-may-ask, and" in broker("policy", "test", "--cases", tmp_path)[1]
 
 
 def test_the_cases_of_the_boards_own_folder_are_run(broker, config, board):
@@ -160,12 +165,50 @@ def test_what_samples_leave_to_their_type_is_listed(broker, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "\xff", "[" * 100_000])
-def test_a_sample_that_can_not_be_read_is_named_and_not_quoted(broker, tmp_path, text):
+def test_a_sample_that_can_not_be_read_is_named_not_quoted_and_does_not_stop_the_rest(broker, tmp_path, text):
     sample = tmp_path / "sample.json"
     sample.write_bytes(text.encode("latin-1"))
-    code, out, err = broker("policy", "show", "--unmapped", sample)
-    assert (code, out) == (2, "")
-    assert err == f"broker: {sample}: not JSON in UTF-8\n"
+    (tmp_path / "whole.json").write_text('{"resourceType": "Contract"}')
+    code, out, err = broker("policy", "show", "--unmapped", sample, tmp_path / "whole.json")
+    assert (code, err) == (1, "")
+    assert out.splitlines() == [
+        f"{sample}: not JSON in UTF-8: skipped",
+        "Contract: 1, a type that no table speaks of: never asked for",
+        "1 resources in 2 files, 1 of them skipped: for the rest the tables speak",
+    ]
+    found = json.loads(broker("policy", "show", "--unmapped", tmp_path, "--format", "json")[1])
+    assert (found["files"], found["skipped"]) == (2, [{"file": str(sample), "problem": "not JSON in UTF-8"}])
+
+
+def test_files_without_fhir_are_not_said_to_be_spoken_of(broker, tmp_path):
+    for name in ("one.json", "two.json"):
+        (tmp_path / name).write_text('{"patients": []}')
+    code, out, err = broker("policy", "show", "--unmapped", tmp_path)
+    assert (code, out, err) == (1, "no FHIR resource in 2 files: nothing was judged\n", "")
+
+
+def test_a_copy_is_the_set_of_the_package_without_its_program(broker, config, tmp_path, policies_of_the_package):
+    folder = tmp_path / "boards" / "own"
+    code, out, err = broker("policy", "copy", folder)
+    assert (code, err) == (0, "")
+    assert str(folder) in out
+    assert {file.suffix for file in folder.rglob("*") if file.is_file()} == {".toml", ".cedar", ".cedarschema", ".md"}
+    assert Policies.load(folder).hash == policies_of_the_package.hash
+    config.write_text(config.read_text() + '[policies]\ndirectory = "boards/own"\n')
+    assert broker("config", "check", "--config", config)[0] == 0
+    assert broker("policy", "test", "--config", config)[0] == 0
+
+
+def test_a_copy_never_touches_what_is_there(broker, tmp_path):
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "roles.toml").write_text("ours")
+    (tmp_path / "file").write_text("ours")
+    for place in ("board", "file"):
+        code, out, err = broker("policy", "copy", tmp_path / place)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"broker: {tmp_path / place}: ")
+    assert [each.name for each in (tmp_path / "board").iterdir()] == ["roles.toml"]
+    assert (tmp_path / "board" / "roles.toml").read_text() == "ours"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,21 @@ def test_a_token_says_role_purpose_relationship_and_organisation(explain, config
     assert explain(*declared)["steps"][0]["reason"] == "organisation-not-taking-part"
 
 
+def test_a_role_on_the_command_line_counts_instead_of_the_tokens(explain, config, token):
+    asked = (
+        "--token",
+        token(role="R8001"),
+        "--config",
+        config,
+        "--relationship",
+        "encounter",
+        "--category",
+        "documents",
+    )
+    assert explain(*asked)["permitted"]
+    assert not explain(*asked, "--role", "pharmacist")["permitted"]
+
+
 def test_a_token_that_is_not_valid_is_not_explained(broker, config, tmp_path):
     (tmp_path / "token").write_text("a.b.c")
     code, out, err = broker("policy", "explain", "--token", tmp_path / "token", "--config", config)
@@ -128,6 +143,7 @@ def test_a_token_that_is_not_valid_is_not_explained(broker, config, tmp_path):
         (("--role", "privacy-officer", "--act", "decide-objection", "--concerned"), "permit"),
         (("--role", "R0001", "--act", "decide-objection", "--concerned", "--recorder"), "forbid"),
         (("--role", "caldicott-guardian", "--act", "decide-objection", "--general", "--lead", "--operator"), "permit"),
+        (("--role", "privacy-officer", "--act", "decide-objection", "--concerned", "--named"), "forbid"),
         (("--role", "auditor", "--act", "audit"), "forbid"),
         (("--role", "auditor", "--act", "audit", "--operator"), "permit"),
         (("--role", "receptionist", "--act", "record-objection"), "forbid"),
@@ -147,7 +163,7 @@ def test_what_an_officer_may_do_is_explained_too(explain, arguments, decision):
         (("--role", "nurse", "--labels", "STI"), "--labels STI: there is no such word"),
         (("--role", "nurse", "--relationship", "friend"), "invalid choice"),
         (("--token", "t"), "--token needs the configuration"),
-        ((), "one of the arguments --token --role is required"),
+        ((), "say who reads"),
     ],
 )
 def test_what_is_not_a_state_is_bad_usage(broker, arguments, told):

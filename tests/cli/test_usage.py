@@ -24,6 +24,7 @@ COMMANDS = [
     ("policy", "test"),
     ("policy", "show"),
     ("policy", "refset"),
+    ("policy", "copy"),
     ("audit",),
     ("audit", "verify"),
     ("config",),

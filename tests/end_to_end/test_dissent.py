@@ -114,28 +114,84 @@ async def test_no_override_lifts_it(world, doctor, said):
     assert f"{PRACTICE}.1001" not in reply.text
 
 
-async def test_told_in_one_system_it_holds_for_every_system_of_that_organisation(open_world, house, said):
-    """Whichever of them answers first."""
-    older = house.Organisation("OLD").holds(
-        house.mrs_okafor.at("1000"), house.record("Condition", "1002", code="38429", text="An illness"), said(REFUSED)
-    )
-
-    class Trust(house.Organisation):
-        def manifest(self):
-            more = ["[[sources]]", 'name = "old"', 'kind = "fhir-r4"', f'base_url = "{older.base_url}"']
-            return "\n".join([super().manifest(), *more])
-
+@pytest.fixture
+async def trust(open_world, house):
+    """A trust with two systems in a world, and the older of them."""
     hospital, spare, practice = house.usual()
     await spare.close()
-    trust = Trust("RJZ").holds(house.mrs_okafor.at("1000"), house.record("AllergyIntolerance", "1001"))
-    await older.revive()
-    try:
-        world = await open_world(hospital, trust, practice)
-        async for rows, complete, text in replies(world.doctor(), house.mrs_okafor):
-            assert rows["RJZ-epr"]["status"] == rows["RJZ-old"]["status"] == "withheld-by-source"
-            assert rows["RJ1-epr"]["status"] == rows[PRACTICE]["status"] == "answered"
-            assert not complete
-            assert "RJZ-epr.1001" not in text
+    older = house.Organisation("OLD").holds(
+        house.mrs_okafor.at("1000"), house.record("Condition", "1002", code="38429", text="An illness")
+    )
+
+    async def opened(*, offers=None):
+        class Trust(house.Organisation):
+            def manifest(self):
+                more = ["[[sources]]", 'name = "old"', 'kind = "fhir-r4"', f'base_url = "{older.base_url}"']
+                return "\n".join([super().manifest(), *more, *([f"categories = {offers}"] if offers else [])])
+
+        newer = Trust("RJZ").holds(
+            house.mrs_okafor.at("1000"),
+            house.record("AllergyIntolerance", "1001"),
+            house.record("Condition", "1002", code="38421"),
+        )
+        await older.revive()
+        return await open_world(hospital, newer, practice), older
+
+    yield opened
+    await older.close()
+
+
+async def test_told_in_one_system_it_holds_for_every_system_of_that_organisation(trust, said):
+    """Whichever of them answers first."""
+    world, older = await trust()
+    older.holds(said(REFUSED))
+    async for rows, complete, text in replies(world.doctor(), world.mrs_okafor):
+        assert rows["RJZ-epr"]["status"] == rows["RJZ-old"]["status"] == "withheld-by-source"
+        assert rows["RJ1-epr"]["status"] == rows[PRACTICE]["status"] == "answered"
+        assert not complete
+        assert "RJZ-epr.1001" not in text
+        assert "RJZ-old.1002" not in text
+
+
+async def test_it_holds_although_the_system_that_was_told_offers_nothing_that_is_asked(trust, said):
+    world, older = await trust(offers='["results"]')
+    for told in (False, True):
+        async for rows, _, text in replies(world.doctor(), world.mrs_okafor, categories=["problems"]):
+            assert rows["RJZ-epr"]["status"] == ("withheld-by-source" if told else "answered")
+            assert rows["RJZ-epr"]["notes"] == []
+            assert rows["RJZ-old"]["status"] == "not-provided"
+            assert ("RJZ-epr.1002" in text) is not told
             assert "RJZ-old.1002" not in text
-    finally:
-        await older.close()
+        older.holds(said(REFUSED))
+
+
+async def test_it_holds_for_what_is_read_by_its_id_in_another_system(trust, said):
+    world, older = await trust()
+    doctor = world.doctor()
+    whole = await doctor.look_up(world.mrs_okafor)
+    (known,) = [one["id"] for one in whole.resources("Condition") if one["id"].startswith("RJZ-epr")]
+    address = f"{world.address}/fhir/Condition/{known}"
+    headers = {"Authorization": f"Bearer {doctor.token(world.mrs_okafor)}"}
+    for told in (False, True):
+        async with world.session.get(address, headers=headers) as answer:
+            assert (answer.status == 200) is not told
+            assert ("38421" in await answer.text()) is not told
+        older.holds(said(REFUSED))
+
+
+async def test_that_another_system_could_not_be_asked_for_it_is_said_on_the_row_of_the_one_that_was(trust):
+    world, older = await trust(offers='["results"]')
+    await older.close()
+    async for rows, complete, _ in replies(world.doctor(), world.mrs_okafor, categories=["problems"]):
+        assert rows["RJZ-epr"]["status"] == "answered"
+        assert rows["RJZ-epr"]["notes"] == [NOT_LOOKED_UP]
+        assert rows["RJZ-old"]["status"] == "not-provided"
+        assert complete
+
+
+async def test_the_readers_own_organisation_is_not_asked_for_it(trust, said):
+    world, older = await trust(offers='["results"]')
+    older.holds(said(REFUSED))
+    async for rows, _, _ in replies(world.doctor("RJZ"), world.mrs_okafor, categories=["problems"]):
+        assert rows["RJZ-epr"]["status"] == "answered"
+    assert not older.seen

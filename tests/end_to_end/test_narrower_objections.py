@@ -1,8 +1,11 @@
 """An objection to one organisation, one kind of information, one person: honoured, and never told where it lies."""
 
 import asyncio
+import json
+import re
 
 import pytest
+from aiohttp import web
 
 CLINICAL = ("allergies", "problems", "encounters")
 
@@ -133,3 +136,47 @@ async def test_an_objection_under_another_number_of_theirs_holds(open_world, hou
     reply = await doctor.look_up(who)
     assert reply.rows == {"RJ1-epr": "answered", "RJZ-epr": "withheld", "G85001-epr": "withheld"}
     assert reply.sources_of("Condition") == {"RJ1-epr"}
+
+
+VARYING = re.compile(r'"(elapsed_ms|lookup_id|lastUpdated|timestamp)":\s*[^,}]+|_page=[^&"]+|urn:uuid:[-0-9a-f]+')
+
+
+async def views(world, who):
+    """All that one reader can see of a patient's allergies and what is beside them, what varies by itself aside."""
+    doctor = world.doctor()
+    reply = await doctor.look_up(who)
+    stream = [line for line in (await doctor.stream(who)).text.splitlines() if line]
+    seen = [reply.text, *sorted(stream), (await doctor.look_up(who, require=["RJZ"])).text]
+    seen.append((await doctor.look_up(who, categories=["allergies"])).text)
+    headers = {"Authorization": f"Bearer {doctor.token(who)}"}
+    for query in ("AllergyIntolerance", "Condition"):
+        url = f"{world.address}/fhir/{query}?patient={reply.json['patient']['id']}"
+        async with world.session.get(url, headers=headers) as answer:
+            seen.append(f"{answer.status} {await answer.text()}")
+    return sorted(VARYING.sub("", one) for one in seen)
+
+
+def truncated(source):
+    async def says_more_than_it_gives(_request):
+        url = f"{source.base_url}/AllergyIntolerance/1001"
+        entry = {"resource": source.resources["AllergyIntolerance/1001"], "fullUrl": url, "search": {"mode": "match"}}
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": 38, "entry": [entry]}
+        return web.Response(body=json.dumps(bundle).encode(), content_type="application/fhir+json")
+
+    return says_more_than_it_gives
+
+
+@pytest.mark.parametrize("scope", [{"category": "allergies"}, {"organisation": "RJZ"}])
+async def test_no_reply_tells_whether_there_is_anything_of_what_is_objected_to(world, house, object_to, scope):
+    """Hazard objection-undone-by-its-reply: absent, there, cut, or of no use, it is all the same."""
+    who, other = world.mrs_okafor, world.other_hospital
+    await object_to(world, who, **scope)
+    there = await views(world, who)
+    other.moods["POST /AllergyIntolerance/_search"] = truncated(other)
+    cut = await views(world, who)
+    other.moods.clear()
+    other.holds(house.record("AllergyIntolerance", "1001", code="91936005", contained=5, extension="x"))
+    of_no_use = await views(world, who)
+    del other.resources["AllergyIntolerance/1001"]
+    absent = await views(world, who)
+    assert there == cut == of_no_use == absent

@@ -12,16 +12,20 @@ OVERRIDE = {"reason": "04", "text": "She is unconscious, and nobody is with her.
 def object_to():
     """Records an objection as somebody would, and waits until it is in force."""
 
-    async def record(world, patient):
+    async def record(world, patient, **scope):
         nurse = world.doctor().token(role_code="R8001", user="555000000002")
         body = {"patient": {"nhs_number": patient.nhs_number}, "asked_by": "patient", "effect_explained": True}
+        for kind in scope:
+            body["scope"] = {"kind": kind, **scope}
         headers = {"Authorization": f"Bearer {nurse}"}
         async with world.session.post(f"{world.address}/objections", json=body, headers=headers) as response:
             assert response.status == 201, await response.text()
+            made = await response.json()
         async with asyncio.timeout(10):
             while not (await world.doctor().look_up(patient)).json.get("restrictions", {}).get("objection"):
                 await asyncio.sleep(0.1)
         world.forget()
+        return made
 
     return record
 
@@ -64,6 +68,24 @@ async def test_it_lifts_an_objection_and_says_so_once(world, doctor, object_to):
     assert world.verify().ok
 
 
+async def test_who_decides_after_it_was_opened_hears_of_it_with_its_next_use(world, doctor, object_to):
+    """Hazard override-unseen."""
+    who = world.mrs_okafor
+    opened = (await doctor.look_up(who, override=OVERRIDE)).json
+    condition = f"Condition?patient={opened['patient']['id']}"
+    made = await object_to(world, who, organisation="RJZ")
+    officer = world.doctor("RJZ").token(role_code="R0001", user="555000000003")
+    decisions = f"{world.address}/objections/{made['id']}/decisions"
+    for body in ({"status": "under-review", "version": 1}, {"status": "upheld", "reason": "She asked.", "version": 2}):
+        async with world.session.post(decisions, json=body, headers={"Authorization": f"Bearer {officer}"}) as answer:
+            assert answer.status == 200, await answer.text()
+    await asyncio.sleep(1)
+    async with fhir(world, doctor.token(who), condition, **{"Override-Id": opened["override_id"]}) as answer:
+        assert answer.status == 200
+    alerts = [(one["kind"], one["to"]) for one in world.journal("alert.raised")]
+    assert alerts == [("override", ["RJ1"]), ("override", ["RJZ"])]
+
+
 async def test_an_id_is_good_for_one_person_patient_and_program(world, doctor, house):
     reply = await doctor.look_up(world.mrs_okafor, override=OVERRIDE)
     opened = reply.json["override_id"]
@@ -78,6 +100,7 @@ async def test_an_id_is_good_for_one_person_patient_and_program(world, doctor, h
     tokens += [
         (doctor.token(world.mrs_okafor, user="555000000009"), opened),
         (doctor.token(world.mrs_okafor, client="another-program"), opened),
+        (doctor.token(world.mrs_okafor, organisation="RJZ"), opened),
     ]
     for n, (token, given) in enumerate(tokens):
         who = tries[n][0] if n < len(tries) else world.mrs_okafor
@@ -124,6 +147,15 @@ async def test_it_stands_for_a_missing_relationship(world, doctor):
     assert "override" in refused.json["error"]["message"]
     assert "self-declared" in refused.json["error"]["message"]
     assert (await doctor.look_up(world.mrs_okafor, token=token, override=OVERRIDE)).complete
+
+
+async def test_a_reader_whose_token_names_no_patient_hears_what_they_can_do(world, doctor):
+    for more in ({}, {"override": OVERRIDE}):
+        reply = await doctor.look_up(world.mrs_okafor, token=doctor.token(), **more)
+        assert (reply.status, reply.code) == (403, "patient-mismatch")
+        assert "self-declared" in reply.json["error"]["message"]
+        assert "break the glass" in reply.json["error"]["message"]
+    assert world.nobody_was_asked()
 
 
 async def test_it_lifts_a_restriction(open_world, house):

@@ -209,6 +209,37 @@ async def test_of_many_guesses_at_once_no_more_are_told_than_one_by_one(open_wor
     assert (statuses.count(409), statuses.count(429)) == (3, 9)
 
 
+async def test_without_a_service_the_right_one_does_not_stand_out_among_many_at_once(open_world, house):
+    world = await open_world(*house.usual(), limits="unconfirmed_per_user = 3")
+    guesses = [born(house, f"1948-04-{day:02}") for day in range(1, 16)]
+    replies = await asyncio.gather(*(world.doctor().look_up(who) for who in [*guesses, house.mrs_okafor]))
+    assert replies[-1].status == 429
+    assert {reply.status for reply in replies} == {409, 429}
+
+
+async def test_a_record_with_the_year_alone_confirms_no_day_of_it(open_world, house):
+    organisations = house.usual()
+    organisations[2].resources["Patient/1000"]["birthDate"] = house.mrs_okafor.birth_date[:4]
+    world = await open_world(*organisations, limits="unconfirmed_per_user = 2")
+    guesses = [born(house, f"1948-03-{day:02}") for day in range(3, 9)]
+    replies = [await world.doctor().look_up(guess) for guess in guesses]
+    assert [reply.status for reply in replies] == [200, 200, 429, 429, 429, 429]
+    assert (await world.doctor().look_up(house.mrs_okafor)).status == 429
+
+
+@pytest.mark.parametrize("name", ["meta", "birthDate"])
+async def test_an_answer_in_which_a_name_stands_twice_is_not_believed(open_world, house, pds, identity, name):
+    """Hazard restricted-patient-located."""
+    said = house.mrs_okafor.pds(restricted=True)
+    last = json.dumps(house.mrs_okafor.pds()[name])
+    twice = f'{json.dumps(said)[:-1]}, "{name}": {last}}}'
+    pds.moods[house.mrs_okafor.nhs_number] = simulator.says(200, twice.encode())
+    world = await open_world(*house.usual(), identity=identity)
+    reply = await world.doctor().look_up(house.mrs_okafor)
+    assert reply.rows["identity"] == "malformed"
+    assert "Okafor" not in json.dumps(reply.resources("Patient"))
+
+
 # A service that is ill.
 
 

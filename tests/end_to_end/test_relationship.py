@@ -1,8 +1,12 @@
 """Only those who care for the patient: as the token asserts it, their own record confirms it, or they declare it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+
+RECENTLY = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
+ODS = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 DECLARED = {"basis": "self-declared", "reason": "She is on my ward round in an hour."}
 
@@ -21,6 +25,13 @@ def bare(doctor, world):
         ("ServiceRequest", {"status": "active", "intent": "order"}, "referral"),
         ("EpisodeOfCare", {"status": "active"}, "caseload"),
         ("EpisodeOfCare", {"status": "active", "period": {"start": "2020-01-01", "end": "2099-01-01"}}, "caseload"),
+        ("Encounter", {"status": "in-progress", "period": {"start": RECENTLY}}, "encounter"),
+        ("ServiceRequest", {"status": "active", "intent": "order", "authoredOn": RECENTLY}, "referral"),
+        (
+            "ServiceRequest",
+            {"status": "active", "intent": "order", "authoredOn": "2009-01-01", "occurrenceDateTime": "2099-01"},
+            "referral",
+        ),
     ],
 )
 async def test_what_goes_on_at_the_readers_own_organisation_confirms_it(world, doctor, house, bare, kind, more, basis):
@@ -44,6 +55,12 @@ async def test_what_goes_on_at_the_readers_own_organisation_confirms_it(world, d
         ("ServiceRequest", {"status": "completed", "intent": "order"}),
         ("ServiceRequest", {"status": "active", "intent": "proposal"}),
         ("EpisodeOfCare", {"status": "finished"}),
+        ("EpisodeOfCare", {"status": "active", "period": {"start": "2099-01-01"}}),
+        ("CareTeam", {"status": "active", "period": {"start": "2099"}}),
+        ("Encounter", {"status": "in-progress", "period": {"start": "2099-01-01"}}),
+        ("Encounter", {"status": "in-progress", "period": {"start": "2009-01-01"}}),
+        ("ServiceRequest", {"status": "active", "intent": "order", "authoredOn": "2009-01-01"}),
+        ("ServiceRequest", {"status": "active", "intent": "order", "occurrencePeriod": {"start": "2009-02"}}),
         ("Condition", {}),
     ],
 )
@@ -87,13 +104,43 @@ async def test_a_practice_is_confirmed_by_the_identity_service_or_its_own_patien
     assert refused.code == "relationship-needed"
 
 
-async def test_a_practices_own_patient_confirms_it(world, house):
-    named = {"identifier": {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "G85001"}}
+def at_practice(code, **more):
+    return {"identifier": {"system": ODS, "value": code, **more}}
+
+
+@pytest.mark.parametrize(
+    ("patient", "status"),
+    [
+        ({"generalPractitioner": [at_practice("G85001")]}, 200),
+        ({"generalPractitioner": [at_practice("G85001", period={"start": "2020-01-01"})]}, 200),
+        ({"generalPractitioner": [at_practice("G85001", period={"end": "2020-01-01"})]}, 403),
+        ({"generalPractitioner": [at_practice("G85001")], "active": False}, 403),
+        ({"generalPractitioner": [at_practice("G85002")]}, 403),
+        ({"managingOrganization": at_practice("G85001")}, 403),
+        ({}, 403),
+    ],
+)
+async def test_a_practices_own_patient_confirms_it_where_it_is_registered_there_now(world, house, patient, status):
+    """The practice that manages a record keeps it, long after the patient has left."""
     who = world.mrs_okafor
+    gp = world.doctor("G85001")
+    world.practice.holds(who.at("1000", **patient))
+    assert (await gp.look_up(who, token=gp.token(who, relationship=None))).status == status
+
+
+async def test_a_practice_that_the_identity_service_does_not_name_is_not_confirmed_by_its_own_patient(
+    open_world, house
+):
+    who = house.mrs_okafor
+    organisations = [*house.usual(), house.Organisation("G85002", "gp-practice", name="New Practice")]
+    organisations[3].holds(who.at("1000"))
+    organisations[2].holds(who.at("1000", generalPractitioner=[at_practice("G85001")]))
+    world = await open_world(*organisations, identity={who.nhs_number: who.pds(practice="G85002")})
     gp = world.doctor("G85001")
     token = gp.token(who, relationship=None)
     assert (await gp.look_up(who, token=token)).code == "relationship-needed"
-    world.practice.holds(who.at("1000", managingOrganization=named))
+    episode = house.record("EpisodeOfCare", "9001", status="active", patient={"reference": "Patient/1000"})
+    organisations[2].holds(episode)
     assert (await gp.look_up(who, token=token)).status == 200
 
 

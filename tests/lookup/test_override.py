@@ -35,6 +35,7 @@ def query(number="9990000018", **more):
 
 
 OPENED = broken(query(override=Override("04", "words")), requester(), KEYS, NOW)
+ID = OPENED.sealed(KEYS, {"RJ1"})
 
 
 def test_where_the_glass_is_whole_there_is_none():
@@ -42,34 +43,47 @@ def test_where_the_glass_is_whole_there_is_none():
 
 
 def test_it_comes_back_with_its_reason_and_without_its_words():
-    again = broken(query(override_id=OPENED.id), requester(), KEYS, NOW + LIFE - 1)
-    assert (again.reason, again.text, again.again, again.id) == ("04", None, True, OPENED.id)
+    again = broken(query(override_id=ID), requester(), KEYS, NOW + LIFE - 1)
+    assert (again.reason, again.text, again.again, again.sealed(KEYS, ())) == ("04", None, True, ID)
     assert (OPENED.text, OPENED.again) == ("words", False)
+
+
+def test_it_says_who_was_told_of_it():
+    again = broken(query(override_id=ID), requester(), KEYS, NOW)
+    assert (OPENED.told, again.told) == (frozenset(), {"RJ1"})
+    later = broken(query(override_id=again.sealed(KEYS, {"G85001"})), requester(), KEYS, NOW)
+    assert later.told == {"RJ1", "G85001"}
 
 
 def test_it_has_ended_after_five_minutes():
     with pytest.raises(InvalidRequest, match="Override-Id"):
-        broken(query(override_id=OPENED.id), requester(), KEYS, NOW + LIFE)
+        broken(query(override_id=ID), requester(), KEYS, NOW + LIFE)
 
 
 @pytest.mark.parametrize(
-    "who", [{"issuer": "https://other.example"}, {"subject": "555254240199"}, {"client": "another"}]
+    "who",
+    [
+        {"issuer": "https://other.example"},
+        {"subject": "555254240199"},
+        {"client": "another"},
+        {"organisation": "RJZ"},
+    ],
 )
 def test_it_is_nobody_elses(who):
     with pytest.raises(InvalidRequest):
-        broken(query(override_id=OPENED.id), requester(**who), KEYS, NOW)
+        broken(query(override_id=ID), requester(**who), KEYS, NOW)
 
 
 def test_it_is_for_no_other_patient_and_no_other_broker():
     with pytest.raises(InvalidRequest):
-        broken(query("9990000026", override_id=OPENED.id), requester(), KEYS, NOW)
+        broken(query("9990000026", override_id=ID), requester(), KEYS, NOW)
     with pytest.raises(InvalidRequest):
-        broken(query(override_id=OPENED.id), requester(), Keys(b"o" * 32), NOW)
+        broken(query(override_id=ID), requester(), Keys(b"o" * 32), NOW)
 
 
 def test_one_request_opens_or_comes_back_and_not_both():
     with pytest.raises(InvalidRequest, match="not both"):
-        broken(query(override=Override("04", "x"), override_id=OPENED.id), requester(), KEYS, NOW)
+        broken(query(override=Override("04", "x"), override_id=ID), requester(), KEYS, NOW)
 
 
 @given(st.one_of(st.text(max_size=200), st.binary(max_size=60).map(KEYS.seal_override)))

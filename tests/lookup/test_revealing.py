@@ -11,6 +11,7 @@ from broker.lookup.rows import FAILED, RUNS_EXCLUDED, row_status
 from broker.lookup.values import CategoryRow, Row, Status
 
 FINAL = [status for status in Status if status is not Status.WAITING]
+TOLD_APART = {Status.ANSWERED, Status.WITHHELD, Status.NO_RECORD_FOUND, Status.NOT_PROVIDED, Status.TRUNCATED}
 ROW = Row(
     source="RJZ-epr",
     organisation="RJZ",
@@ -82,7 +83,7 @@ def test_under_a_narrower_objection_a_category_shows_something_or_failed_or_is_w
     told = narrowed(row, "RJ1")
     for name, one in told.categories.items():
         before = row.categories[name]
-        if before.status in {Status.ANSWERED, Status.WITHHELD, Status.NO_RECORD_FOUND, Status.NOT_PROVIDED}:
+        if before.status in TOLD_APART:
             assert one.status is (Status.ANSWERED if before.resources else Status.WITHHELD)
         else:
             assert one == before
@@ -94,9 +95,36 @@ def test_under_a_narrower_objection_a_category_shows_something_or_failed_or_is_w
         assert told == narrowed(replace(barred, retry_after_s=None), "RJ1")
 
 
+HEARD = {"allergies": CategoryRow(status=Status.WITHHELD), "problems": CategoryRow(status=Status.ANSWERED, resources=1)}
+
+
+@pytest.mark.parametrize("found", [status for status in FINAL if status is not Status.ANSWERED])
+def test_what_became_of_a_category_that_is_objected_to_does_not_show_beside_one_that_answered(found):
+    made = replace(
+        ROW,
+        status=found,
+        categories=HEARD | {"allergies": CategoryRow(status=found)},
+        types={"AllergyIntolerance": CategoryRow(status=found), "Condition": HEARD["problems"]},
+        notes=("AllergyIntolerance: says 38, gave 1", "2 resources could not be read or used", RUNS_EXCLUDED),
+    )
+    told = narrowed(made, "RJ1", {"allergies"})
+    assert (told.status, told.categories) == (Status.WITHHELD, HEARD)
+    assert told.notes == (RUNS_EXCLUDED,)
+    assert told.retry_after_s is None
+    assert told.types == {"AllergyIntolerance": HEARD["allergies"], "Condition": HEARD["problems"]}
+
+
+@pytest.mark.parametrize("found", [*FAILED, Status.PATIENT_NOT_FOUND, Status.WITHHELD_BY_SOURCE])
+def test_a_source_that_failed_as_a_whole_says_so_of_what_is_objected_to_as_well(found):
+    all_alike = dict.fromkeys(HEARD, CategoryRow(status=found))
+    made = replace(ROW, status=found, categories=all_alike, resources=0, notes=("a note",))
+    told = narrowed(made, "RJ1", {"allergies"})
+    assert (told.status, told.categories, told.notes) == (found, all_alike, ())
+
+
 @given(rows())
 def test_ones_own_row_stays_as_it_is(row):
-    assert narrowed(row, "RJZ") == withheld(row, "RJZ") == row
+    assert narrowed(row, "RJZ", row.categories) == withheld(row, "RJZ") == row
 
 
 @given(rows())

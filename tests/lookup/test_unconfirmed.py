@@ -99,3 +99,23 @@ def test_a_refusal_names_nobody(unconfirmed):
     with pytest.raises(TooManyRequests) as refused:
         unconfirmed.check(DOCTOR)
     assert "Example" not in str(refused.value)
+
+
+def test_of_one_number_only_a_few_birth_dates_are_taken_whatever_is_said_of_them(unconfirmed, clock):
+    for _ in range(2):
+        for day in "1234":
+            unconfirmed.take(DOCTOR, "9990000018", f"1948-03-0{day}")
+    with pytest.raises(TooManyRequests):
+        unconfirmed.take(DOCTOR, "9990000018", "1948-03-05")
+    unconfirmed.take(DOCTOR, "9990000018", "1948-03-04")
+    unconfirmed.take(DOCTOR, "9990000026", "1948-03-05")
+    unconfirmed.take(COLLEAGUE, "9990000018", "1948-03-05")
+    clock.time += 901
+    unconfirmed.take(DOCTOR, "9990000018", "1948-03-05")
+
+
+def test_of_whose_birth_dates_were_tried_nothing_legible_is_kept(unconfirmed):
+    unconfirmed.take(DOCTOR, "9990000018", "1948-03-02")
+    kept = repr(list(unconfirmed._tried.items()))
+    assert "9990000018" not in kept
+    assert "1948-03-02" not in kept

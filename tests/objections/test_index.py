@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 from broker import nhs_number
 from broker.errors import RegisterUnavailable
 from broker.objections import ObjectionIndex
-from broker.objections.feed import Changes, CounterFeed
+from broker.objections.feed import Changes, CounterFeed, SqliteFeed
 from broker.objections.roll import Roll
 from broker.objections.scopes import Scope, ScopeKind
-from broker.store import open_store
+from broker.store import open_store, sqlite_file
 from policies.values import Objection
 
 OTHER = nhs_number.make(2)
@@ -116,7 +116,7 @@ from pathlib import Path
 from broker.journal import Journal
 from broker.keys import Keys
 from broker.objections import Actor, ObjectionRegister
-from broker.store import open_store
+from broker.store import open_store, sqlite_file
 from policies import Policies
 
 async def main(url, directory, patient):
@@ -296,3 +296,17 @@ async def test_a_scope_that_was_sealed_with_other_keys_is_known_to_nobody(world,
     async with _index(world) as index:
         with pytest.raises(RegisterUnavailable):
             index.stance([patient], **READER)
+
+
+async def test_a_register_whose_log_was_taken_away_is_silent_until_the_start_after(world):
+    file = sqlite_file(world.url)
+    feed = SqliteFeed(file)
+    try:
+        await world.record()
+        assert await feed.changes(None) is not None
+        file.with_name(f"{file.name}-wal").unlink()
+        for _ in range(2):
+            with pytest.raises(OSError, match="log"):
+                await feed.changes(0)
+    finally:
+        await feed.close()

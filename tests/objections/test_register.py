@@ -20,7 +20,7 @@ from broker.errors import (
     RegisterUnavailable,
     RoleNotPermitted,
 )
-from broker.objections import WHOLE, ObjectionRecord, ObjectionRegister, Status
+from broker.objections import WHOLE, ObjectionRecord, ObjectionRegister, Scope, Status
 from broker.objections.rules import check_decision, standing_of
 from policies.values import Objection
 
@@ -231,10 +231,95 @@ async def test_telling_the_patient_is_recorded_once(world, officer):
     await world.decide(made.id, "not-upheld")
     with pytest.raises(Conflict, match="told"):
         await world.register.decide(officer, made.id, status="not-upheld")
-    told = await world.decide(made.id, "not-upheld", told=TODAY - timedelta(days=400))
-    assert told.told_at == TODAY - timedelta(days=400)
+    with pytest.raises(InvalidRequest, match="before the day on which it was made"):
+        await world.decide(made.id, "not-upheld", told=london_today() - timedelta(days=1))
+    told = await world.decide(made.id, "not-upheld", told=london_today())
+    assert told.told_at == london_today()
     with pytest.raises(Conflict, match="already recorded"):
-        await world.decide(made.id, "not-upheld", told=TODAY - timedelta(days=400))
+        await world.decide(made.id, "not-upheld", told=london_today())
+
+
+async def test_no_patient_was_told_before_there_was_a_decision(world):
+    made = await world.record()
+    await world.decide(made.id, "under-review")
+    given = {"reason": "Safeguarding.", "ico_route_told": True}
+    with pytest.raises(InvalidRequest, match="told"):
+        await world.decide(made.id, "not-upheld", told=london_today() - timedelta(days=1), **given)
+    assert (await world.decide(made.id, "not-upheld", told=london_today(), **given)).told_at == london_today()
+
+
+@pytest.mark.parametrize(
+    ("recorder", "decider"),
+    [
+        ({"subject": "jsmith", "staff_id": "555000000001"}, {"subject": "J.Smith", "staff_id": "555000000001"}),
+        ({"subject": "jsmith", "staff_id": "555000000001"}, {"subject": "555000000001"}),
+        ({"subject": "555000000001"}, {"subject": "jsmith", "staff_id": "555000000001"}),
+        ({"subject": "jsmith"}, {"subject": "JSmith@nhs.example"}),
+        ({"subject": "jsmith", "staff_id": "555000000001"}, {"subject": "JSMITH "}),
+    ],
+)
+async def test_nobody_decides_what_they_recorded_under_another_spelling_of_their_name(
+    world, person, officer, recorder, decider
+):
+    made = await world.record(actor=person(**recorder))
+    with pytest.raises(RoleNotPermitted, match="Whoever recorded"):
+        await world.decide(made.id, "under-review", actor=replace(officer, **decider))
+
+
+async def test_two_people_with_one_name_are_told_apart_by_their_staff_ids(world, person, officer):
+    made = await world.record(actor=person(subject="admin", staff_id="555000000001"))
+    other = replace(officer, subject="admin", staff_id="555000000002")
+    assert (await world.decide(made.id, "under-review", actor=other)).status == "under-review"
+
+
+@pytest.mark.parametrize(
+    "scope", [Scope.member("https://ehr.rj1.example", "nurse"), Scope.stated(staff_id="555000000077")]
+)
+async def test_whom_a_patient_objects_to_neither_sees_it_nor_decides_nor_takes_it_back(
+    world, person, officer, doctor, scope
+):
+    first, made, last = await world.record(), await world.record(scope=scope), await world.record()
+    for named in (
+        person(subject="nurse", staff_id="555000000077"),
+        replace(officer, subject="Nurse", staff_id="555000000077"),
+    ):
+        seen = await world.register.list(named, limit=2)
+        assert {each.id for each in seen} == {first.id, last.id}
+        for attempt in (
+            world.register.show(named, made.id),
+            world.decide(made.id, "under-review", actor=named),
+            world.register.withdraw(named, made.id),
+        ):
+            with pytest.raises(NotFound):
+                await attempt
+    assert (await world.register.withdraw(doctor, made.id)).status == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("field", "kept"),
+    [("status", "odd"), ("scope", "odd"), ("scope_value", "junk"), ("recorded_by", "{"), ("recorded_by", "[]")],
+)
+async def test_a_row_that_can_not_be_read_is_named_and_those_after_it_are_listed(world, doctor, field, kept):
+    made = await world.record(scope=Scope.stated(category="allergies"))
+    last = await world.record()
+    async with world.engine.begin() as connection:
+        # The order of two of the same second is that of their ids.
+        first = text("UPDATE objections SET recorded_at = '2026-01-01T00:00:00Z' WHERE id = :id")
+        await connection.execute(first, {"id": made.id})
+        chosen = text(f"UPDATE objections SET {field} = :kept WHERE id = :id")
+        await connection.execute(chosen, {"kept": kept, "id": made.id})
+    for attempt in (world.register.list(doctor), world.register.show(doctor, made.id)):
+        with pytest.raises(RegisterUnavailable, match=rf"{made.id}: its {field.removesuffix('_value')}"):
+            await attempt
+    assert await world.register.list(doctor, after=made.id) == (last,)
+
+
+@pytest.mark.parametrize("reason", ["half a sign \ud800", "a bell \a"])
+async def test_a_reason_is_words_that_can_be_printed(world, reason):
+    made = await world.record()
+    await world.decide(made.id, "under-review")
+    with pytest.raises(InvalidRequest, match="reason"):
+        await world.decide(made.id, "not-upheld", reason=reason, ico_route_told=True)
 
 
 async def test_a_withdrawn_objection_stays_withdrawn(world, officer, doctor):

@@ -132,3 +132,13 @@ async def test_a_list_comes_in_pages(world, officer, doctor):
     assert {each.id for page in (first, second, third) for each in page} == made
     with pytest.raises(NotFound):
         await world.register.list(officer, after="0" * 16)
+
+
+@pytest.mark.parametrize(
+    "subject", [" 555254240100", "555254240100 ", "555254240100\n", "\u202e5552", "\ud800", "a\x00"]
+)
+def test_a_member_of_staff_is_named_as_tokens_name_them_or_refused(subject):
+    with pytest.raises(InvalidRequest, match="staff: write the subject"):
+        Scope.stated(staff=f"https://ehr.rj1.example,{subject}")
+    with pytest.raises(InvalidRequest, match="staff: write the issuer"):
+        Scope.stated(staff=f"{subject},555254240100")

@@ -1,6 +1,7 @@
 """Where the registers live."""
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,11 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from broker import nhs_number
-from broker.errors import ConfigurationError
+from broker.errors import ConfigurationError, RegisterUnavailable
 from broker.journal import Journal
 from broker.keys import Keys
 from broker.objections import WHOLE, ObjectionRegister
-from broker.store import VERSION, open_store
+from broker.store import VERSION, open_store, sqlite_file
 
 
 async def _close(engine):
@@ -140,3 +141,64 @@ def _told(file):
         return list(connection.iterdump())
     finally:
         connection.close()
+
+
+def _copied(file, to):
+    with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
+
+
+def _ids(file):
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        return {row[0] for row in connection.execute("SELECT id FROM objections")}
+
+
+async def test_what_is_recorded_after_a_copy_was_put_in_its_place_is_in_the_copy(world, tmp_path):
+    file, copy = sqlite_file(world.url), tmp_path / "copy.db"
+    before = await world.record()
+    _copied(file, copy)
+    copy.replace(file)
+    for name in ("-wal", "-shm"):
+        file.with_name(file.name + name).unlink(missing_ok=True)
+    after = await world.record()
+    assert _ids(file) == {before.id, after.id}
+
+
+@pytest.mark.parametrize("gone", ["", "-wal", "-shm"])
+async def test_nothing_is_said_to_be_recorded_in_files_that_were_taken_away(world, gone):
+    file = sqlite_file(world.url)
+    await world.record()
+    file.with_name(file.name + gone).unlink()
+    for _ in range(3):
+        with pytest.raises(RegisterUnavailable):
+            await world.record()
+    assert gone or not file.exists()
+
+
+async def test_nor_where_the_file_is_replaced_while_it_is_written(world, tmp_path, monkeypatch):
+    file, copy = sqlite_file(world.url), tmp_path / "copy.db"
+    await world.record()
+    _copied(file, copy)
+    record = world.journal.record
+
+    async def replacing(*event, **fields):
+        copy.replace(file)
+        await record(*event, **fields)
+
+    monkeypatch.setattr(world.journal, "record", replacing)
+    with pytest.raises(RegisterUnavailable):
+        await world.record()
+
+
+async def test_a_register_that_is_gone_is_not_silently_begun_anew(tmp_path):
+    file, keys = tmp_path / "broker.db", tmp_path / "keys"
+    keys.mkdir()
+    url = f"sqlite+aiosqlite:///{file}"
+    await _close(await open_store(url, keys))
+    await _close(await open_store(url, keys))
+    for each in tmp_path.glob("broker.db*"):
+        each.unlink()
+    with pytest.raises(ConfigurationError, match="was here and is gone: restore it"):
+        await open_store(url, keys)
+    assert not file.exists()
+    await _close(await open_store(f"sqlite+aiosqlite:///{tmp_path / 'elsewhere.db'}", keys))

@@ -1,5 +1,7 @@
 """What a record says about sharing it: which codes are honoured, and which of them when two disagree."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +86,22 @@ def test_every_type_that_may_carry_it_is_named(dissent):
 def test_a_consent_ends_a_refusal_only_if_it_certainly_came_later(dissent, refused, consented, standing):
     both = [(REFUSED, refused), (GIVEN, consented)]
     assert dissent.standing(both) == dissent.standing(both[::-1]) == standing
+
+
+@pytest.mark.parametrize(
+    ("consented", "standing"),
+    [
+        ("2026-01-15", "none"),
+        ("2026", "none"),
+        ("2026-01-16", "refused"),
+        ("2099", "refused"),
+        ("9999-12-31", "refused"),
+    ],
+)
+def test_a_consent_dated_in_the_future_is_not_given_yet_and_a_refusal_is(dissent, consented, standing):
+    today = date(2026, 1, 15)
+    assert dissent.standing([(REFUSED, "2020-01-01"), (GIVEN, consented)], today) == standing
+    assert dissent.standing([(REFUSED, "2099-01-01"), (GIVEN, "2021-01-01")], today) == "refused"
 
 
 DATES = st.none() | st.text(max_size=12) | st.dates().map(str) | st.datetimes().map(lambda moment: moment.isoformat())

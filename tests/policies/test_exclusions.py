@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import Policies
+from policies import Policies, run_scenarios
 from policies.tables import Basis, Exclusion
 from policies.values import PolicyError
 
@@ -38,6 +38,26 @@ def test_a_board_that_adopts_termination_keeps_it_out_and_is_told_what_is_not_lo
     assert rule(policies, "termination").in_force(TODAY)
     assert "termination" in policies.tables.excluded_services
     assert any(f"value-sets/{TERMINATION}.txt" in notice for notice in policies.notices)
+
+
+def test_a_rule_that_is_adopted_and_has_nothing_to_go_by_is_told_until_its_reference_set_is_there(board, edit):
+    line = edit("exclusions.toml", '[[rule]]\nid = "termination"', '[[rule]]\nid = "termination"')
+    edit("exclusions.toml", OFF, ON)
+    told = (
+        f"exclusions.toml:{line}: rule `termination` is adopted and keeps nothing out: it lists no code, and its "
+        "reference set is not loaded"
+    )
+    assert told in Policies.load(board).notices
+    (board / "value-sets" / f"{TERMINATION}.txt").write_text("57797005\n")
+    assert not any("termination" in notice for notice in Policies.load(board).notices)
+
+
+def test_adopting_termination_breaks_the_case_that_the_readme_names_and_no_other(board, edit):
+    edit("exclusions.toml", OFF, ON)
+    (board / "value-sets" / f"{TERMINATION}.txt").write_text("57797005\n")
+    case = "termination-unless-the-board-adopts-the-rule"
+    assert [each["case"] for each in run_scenarios(Policies.load(board), board / "cases")["failed"]] == [case]
+    assert f"`{case}`" in (board / "README.md").read_text()
 
 
 def test_what_is_loaded_for_a_rule_that_is_not_adopted_keeps_nothing_out(board, edit):

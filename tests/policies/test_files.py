@@ -203,6 +203,23 @@ def test_a_folder_where_a_file_should_be_is_named(board):
         Policies.load(board)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("override = true", "override = yes", "(Invalid value): a comma, a bracket or a quote is missing"),
+        ('"identity", "safety"', '"identity" "safety"', "(Unclosed array): a comma, a bracket or a quote is missing"),
+        ("override = true", "override = true\noverride = true", "here for the second time: keep one"),
+        ("job_roles = {R0001", 'job_roles = {"R0001', "yes and no are true and false"),
+    ],
+)
+def test_a_slip_in_the_writing_of_a_table_says_what_to_look_for_and_where(board, edit, old, new, told):
+    edit("roles.toml", old, new)
+    with pytest.raises(PolicyError) as caught:
+        Policies.load(board)
+    assert told in caught.value.message
+    assert caught.value.line
+
+
 def test_a_folder_without_policies_is_refused(tmp_path, board):
     for file in (board / "cedar").glob("*.cedar"):
         file.unlink()

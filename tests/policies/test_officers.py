@@ -21,6 +21,7 @@ officers = st.builds(
     general=st.booleans(),
     recorder=st.booleans(),
     same_organisation=st.booleans(),
+    named=st.booleans(),
 )
 
 
@@ -42,13 +43,13 @@ def test_recording_is_a_column_of_the_role_table(officer):
 @given(officers)
 def test_the_concerned_organisation_decides_or_the_lead_controller_and_never_the_recorder(officer):
     decision = POLICIES.may_act(officer, Act.DECIDE_OBJECTION)
-    assert decision.permitted == (decides(officer) and not officer.recorder)
+    assert decision.permitted == (decides(officer) and not officer.recorder and not officer.named)
     assert decision.reason == (None if decision.permitted else Reason.ROLE_NOT_PERMITTED)
 
 
 @given(officers)
-def test_an_objection_is_read_by_who_decides_it_and_where_it_was_recorded(officer):
-    may = decides(officer) or (records(officer) and officer.same_organisation)
+def test_an_objection_is_read_by_who_decides_it_and_where_it_was_recorded_and_not_by_whom_it_names(officer):
+    may = (decides(officer) or (records(officer) and officer.same_organisation)) and not officer.named
     assert POLICIES.may_act(officer, Act.SEE_OBJECTION).permitted == may
 
 

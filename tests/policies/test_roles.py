@@ -1,10 +1,11 @@
 """The role table: what its columns say, and that nothing empty ever opens anything."""
 
 import re
+import textwrap
 
 import pytest
 
-from policies import Policies
+from policies import Policies, run_scenarios
 from policies.values import Asked, PolicyError, Reader, Reason, Sight
 
 N = frozenset({"N"})
@@ -141,3 +142,23 @@ def test_a_table_without_a_role_is_a_set_that_permits_nothing_and_says_so(board)
     (board / "roles.toml").write_text("# nobody\n", encoding="utf-8")
     with pytest.raises(PolicyError):
         Policies.load(board)
+
+
+def test_the_change_that_the_readme_works_through_does_what_it_says(board, edit):
+    readme = (board / "README.md").read_text(encoding="utf-8")
+    row = re.search(r'`(sees = .*"mental-health"\])`', readme)
+    case = re.search(r"(?:^ {7}.*\n)+", readme, re.MULTILINE)
+    assert row
+    assert case
+    edit("roles.toml", row[1].replace(', "mental-health"]', "]"), row[1])
+    labels = board / "labels.toml"
+    lines = labels.read_text(encoding="utf-8").splitlines()
+    for label in ("R", "PSY"):
+        start = lines.index(f'id = "{label}"')
+        mark = next(n for n, line in enumerate(lines) if n > start and line.startswith("mark = "))
+        lines[mark] = lines[mark].replace("]", ', "social-worker"]')
+    labels.write_text("\n".join(lines), encoding="utf-8")
+    (board / "cases" / "our-own.toml").write_text(textwrap.dedent(case[0]), encoding="utf-8")
+    failed = [each["case"] for each in run_scenarios(Policies.load(board), board / "cases")["failed"]]
+    assert failed == ["a-restricted-plan-and-a-social-worker"]
+    assert f"`{failed[0]}`" in readme

@@ -54,8 +54,11 @@ def test_a_case_that_does_not_hold_is_told_with_file_case_and_policies(policies,
         "failed": [
             {
                 "file": f"{tmp_path.name}/mine.toml",
+                "line": 1,
                 "case": "hope",
+                "problem": "case `hope` expects permit, and what is decided is forbid by role-sees-nothing",
                 "expected": "permit",
+                "expected_policies": None,
                 "decision": "forbid",
                 "policies": ["role-sees-nothing"],
             }
@@ -78,6 +81,8 @@ def test_a_case_that_does_not_hold_is_told_with_file_case_and_policies(policies,
         ('id = "a"\nwhy = "w"\nexpect = "permit"\nquestion = "27"', "`27` is not a question"),
         ('id = "a"\nwhy = "w"\nexpect = "permit"\naction = "look"', "`look` is not an action"),
         ('id = "a"\nwhy = "w"\naction = "share"\nexpect = "permit"\ncodes = ["360"]', "system|code"),
+        ('id = "a"\nwhy = "w"\nexpect = "forbid"\nsight = "show"', '`sight = "show"` can\'t both hold'),
+        ('id = "a"\nwhy = "w"\nexpect = "permit"\nsight = "withhold"', '`sight = "withhold"` can\'t both hold'),
     ],
 )
 def test_a_scenario_with_a_fault_is_named_with_its_line(policies, tmp_path, text, message):
@@ -103,6 +108,21 @@ def test_a_case_that_does_not_hold_is_a_fault_with_its_line_what_it_expects_and_
         "case `other` expects permit by role-may-ask, and what is decided is permit by category-of-the-role",
         "case `mark` expects mark, and what is decided is show by category-of-the-role",
     ]
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ('action = "share"\ncodes = ["urn:x|1"]\nexpect = "forbid"', "is permit (nothing keeps it out)"),
+        ('action = "dissent"\ncodes = ["urn:x|1"]\nexpect = "forbid"', "is permit (nothing keeps it out)"),
+        ('role = "pharmacist"\ncategory = "documents"\nexpect = "permit"', "is forbid (no policy permits it)"),
+        ('expect = "forbid"\npolicies = []', "expects forbid (no policy permits it), and"),
+    ],
+)
+def test_what_no_policy_determined_is_told_in_words(policies, tmp_path, case, told):
+    (tmp_path / "mine.toml").write_text(f'[[case]]\nid = "a"\nwhy = "w"\n{case}\n', encoding="utf-8")
+    [fault] = unmet(policies, tmp_path)
+    assert told in fault.message
 
 
 def test_a_folder_without_scenarios_is_a_fault(policies, tmp_path):

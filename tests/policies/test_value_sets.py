@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,9 @@ def test_an_empty_list_of_exceptions_leaves_out_nothing(sexual_health):
         ({"expansion": {"contains": []}}, "no active member"),
         ({"expansion": {"contains": [{"system": SNOMED}]}}, "expansion.contains[0] lacks `code`"),
         ({"expansion": {"total": 2, "contains": [{"system": SNOMED, "code": "1"}]}}, "one page of several"),
+        ({"expansion": {"total": "1", "contains": [{"system": SNOMED, "code": "1"}]}}, "total must be a number"),
+        ({"expansion": {"total": True, "contains": [{"system": SNOMED, "code": "1"}]}}, "total must be a number"),
+        ({"expansion": {"total": 0, "contains": [{"system": SNOMED, "code": "1"}]}}, "total says 0, and there are 1"),
         ({"expansion": {"offset": 1, "contains": [{"system": SNOMED, "code": "1"}]}}, "one page of several"),
         (
             {
@@ -129,6 +133,32 @@ def test_a_release_cut_in_mid_line_is_refused_with_its_line(sexual_health):
         sexual_health(f"{HEADER}a\t20200101\t1\tm\t{STD}\t100000001\nb\t20200101\t1", ending="txt")
 
 
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (f"b\t20200101\t1\tm\t{STD}\t100000002", "txt:3: the last line does not end"),
+        (f"b\t20200101\t1\tm\t{STD}\t2405\n", "txt:3: not a row of RF2"),
+        (f"b\t20200101\t1\tm\t{STD}\t\u0661\u0660\u0660\u0660\u0660\u0660\u0660\n", "txt:3: not a row of RF2"),
+    ],
+    ids=["no line end", "a short code", "digits of another script"],
+)
+def test_a_member_that_may_have_been_cut_is_refused(sexual_health, last, words):
+    with pytest.raises(PolicyError, match=re.escape(words)):
+        sexual_health(f"{HEADER}a\t20200101\t1\tm\t{STD}\t100000001\n{last}", ending="txt")
+
+
+def test_what_takes_effect_on_a_day_to_come_does_not_count_yet():
+    rows = ["a\t20200101\t1\tm\t9\t100000001\n", "a\t20270101\t0\tm\t9\t100000001\n"]
+    for today, expected in ((date(2026, 12, 31), {"9": {"100000001": "20200101"}}), (date(2027, 1, 1), {"9": {}})):
+        assert members([HEADER, *rows], {"9"}, file="f", today=today) == expected
+
+
+def test_a_value_set_of_systems_that_no_table_knows_counts_as_not_loaded(board, sexual_health):
+    contains = [{"system": "http://example.com/codes", "code": "240542006"}]
+    assert sexual_health({"resourceType": "ValueSet", "expansion": {"contains": contains}}) == set()
+    assert any(f"reference set {STD}" in notice for notice in Policies.load(board).notices)
+
+
 ROWS = st.lists(
     st.tuples(
         st.sampled_from("abcdef"),
@@ -144,8 +174,10 @@ ROWS = st.lists(
 @given(rows=ROWS)
 def test_the_latest_version_of_a_member_counts_in_whatever_order_it_stands(rows):
     """Each row id is one member of one set; a set without any row is not in the file."""
-    lines = [HEADER, *(f"{i}\t{t}\t{int(on)}\tm\t9\t{ord(i)}\n" for i, t, on, _ in rows)]
-    expected = {str(ord(i)) for i, t, on, _ in rows if on and t == max(row[1] for row in rows if row[0] == i)}
+    lines = [HEADER, *(f"{i}\t{t}\t{int(on)}\tm\t9\t{100_000_000 + ord(i)}\n" for i, t, on, _ in rows)]
+    expected = {
+        str(100_000_000 + ord(i)) for i, t, on, _ in rows if on and t == max(row[1] for row in rows if row[0] == i)
+    }
     found = members(lines, {"9"}, file="f")
     assert set(found.get("9", ())) == expected
     assert ("9" in found) == bool(rows)

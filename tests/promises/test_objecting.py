@@ -7,6 +7,7 @@ import pytest
 
 from broker.auth.tokens import sign_demo_token
 from broker.cli import main
+from broker.clock import london_today
 
 pytestmark = pytest.mark.blocking
 
@@ -68,7 +69,7 @@ async def test_said_to_the_gp_it_is_respected_at_the_hospital_until_it_is_decide
     assert (await command(world, guardian, *refusal, "--ico-route-told"))[0] == 0
     await asyncio.sleep(1)
     assert (await doctor.look_up(house.mrs_okafor)).rows == WITHHELD, "in force only once the patient has been told"
-    assert (await command(world, guardian, *decide, "not-upheld", "--told", "2026-01-05"))[0] == 0
+    assert (await command(world, guardian, *decide, "not-upheld", "--told", london_today().isoformat()))[0] == 0
     await rows_become(world, doctor, house, SHARED)
     told = [one for one in world.journal() if one["event"].startswith("objection.")]
     assert [one["event"] for one in told] == ["objection.recorded", *["objection.decided"] * 3]

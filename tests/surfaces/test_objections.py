@@ -6,13 +6,16 @@ import re
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from broker.app import create_app, issuers
 from broker.auth import sign_demo_token
+from broker.clock import london_today
 from broker.errors import ConfigurationError
 from broker.registry import Registry
 from broker.settings import load
 
+TODAY = london_today().isoformat()
 NUMBER, OTHER = "9990000018", "9990000026"
 PATIENT = {"nhs_number": NUMBER}
 RECORD = {"patient": PATIENT, "asked_by": "patient", "effect_explained": True}
@@ -87,8 +90,8 @@ async def test_an_objection_from_first_word_to_the_patient_being_told(say, offic
     assert (status, reviewed["status"]) == (200, "under-review")
     status, decided, _ = await say("POST", decisions, NOT_UPHELD, token=officer)
     assert (status, decided["decided_by"]["organisation"], decided["told_at"]) == (200, "QKK", None)
-    status, told, _ = await say("POST", decisions, {"status": "not-upheld", "told": "2026-01-05"}, token=officer)
-    assert (status, told["told_at"]) == (200, "2026-01-05")
+    status, told, _ = await say("POST", decisions, {"status": "not-upheld", "told": TODAY}, token=officer)
+    assert (status, told["told_at"]) == (200, TODAY)
     status, shown, _ = await say("GET", f"/objections/{made['id']}")
     assert status == 200
     assert [each["status"] for each in shown["history"]] == ["received", "under-review", "not-upheld", "not-upheld"]
@@ -272,3 +275,27 @@ async def test_a_letter_that_can_not_be_written_stops_the_start(config, tmp_path
     with pytest.raises(ConfigurationError, match=r"\$patient is not known"):
         async with TestServer(create_app(load(config, {}))):
             pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"scope": {"kind": ["whole"]}}, "scope.kind"),
+        ({"scope": {"kind": {}}}, "scope.kind"),
+        ({"scope": {"kind": "staff", "staff": {"issuer": "https://ehr.RJ1.example", "subject": "\ud800"}}}, "subject"),
+        ({"asked_by": "\ud800"}, "asked_by"),
+        ({"patient": {"nhs_number": [NUMBER]}}, "patient.nhs_number"),
+    ],
+)
+async def test_a_body_of_another_shape_is_refused_by_the_name_of_its_field(say, records, changed, field):
+    status, answer, _ = await say("POST", "/objections", RECORD | changed)
+    assert (status, answer["error"]["code"]) == (400, "invalid-request")
+    assert field in answer["error"]["message"]
+    assert [each["code"] for each in records("request.refused")] == ["invalid-request"]
+
+
+async def test_an_id_that_could_be_none_is_not_found(client, sign_as):
+    headers = {"Authorization": f"Bearer {sign_as('R8000')}"}
+    for name in ("%00", "%ED%A0%80"):
+        async with client.get(URL(f"/objections/{name}", encoded=True), headers=headers) as response:
+            assert response.status == 404

@@ -29,7 +29,8 @@ A row is one line. One that can't be used goes to the work-list, with the reason
 puts nothing down twice: after an interruption, do it again; a work-list that was put right is such a file itself.
 
 The report names rows by line and reference and holds no NHS number. The work-list holds the rows as they were, for a
-person has to match them: keep it as safe as FILE. Only their owner can read either (mode 0600).
+person has to match them: keep it as safe as FILE. Only their owner can read either (mode 0600). Nothing is written over
+but an earlier report or work-list.
 
 Done by a privacy officer or Caldicott guardian of the lead controller, with a token of an issuer of the operator's. It
 may run beside a broker that serves. Exit code 0 once every row is in the report, 2 if FILE is no such CSV.
@@ -49,10 +50,13 @@ def add_import(actions: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="CSV")
     parser.add_argument("--origin", choices=_ORIGINS, help="where they were made; a row may say otherwise")
     parser.add_argument(
-        "--report", type=Path, metavar="CSV", help="what became of each row (left out: FILE.report.csv)"
+        "--report", type=Path, metavar="CSV", help="what became of each row (left out: obj.report.csv for obj.csv)"
     )
     parser.add_argument(
-        "--work-list", type=Path, metavar="CSV", help="rows for a person to look at (left out: FILE.work-list.csv)"
+        "--work-list",
+        type=Path,
+        metavar="CSV",
+        help="rows for a person to look at (left out: obj.work-list.csv for obj.csv)",
     )
     with_config(parser)
     with_token(parser)

@@ -28,6 +28,7 @@ def add_policy(commands: Any) -> None:
     _explain(actions)
     _test(actions)
     _show(actions)
+    _copy(actions)
     _refset(actions)
 
 
@@ -38,11 +39,13 @@ def _explain(actions: Any) -> None:
       broker policy explain --role R8009
       broker policy explain --role clinician --category results --objection upheld --override
       broker policy explain --token token.txt --restricted unknown
+      broker policy explain --token token.txt --role pharmacist
       broker policy explain --role privacy-officer --act decide-objection --concerned
 
-    What is not said is the ordinary case: treatment, an encounter, no objection, agreements in date. With a token, its
-    role, purpose, relationship, organisation and activities are taken, except where a flag says otherwise; the patient
-    in it is not looked at. Exit codes: 0 explained, whatever was decided; 2 bad usage, or a file that can't be read.
+    Say who reads: --role, --token, or both. What is not said is the ordinary case: treatment, an encounter, no
+    objection, agreements in date. With a token, its role, purpose, relationship, organisation and activities are taken,
+    except where a flag says otherwise; the patient in it is not looked at. Exit codes: 0 explained, whatever was
+    decided; 2 bad usage, or a file that can't be read.
     """
     parser = add_command(
         actions,
@@ -51,9 +54,13 @@ def _explain(actions: Any) -> None:
         more,
         module="broker.cli.explain",
     )
-    who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--token", type=Path, metavar="FILE", help="who reads: a file with a token")
-    who.add_argument("--role", metavar="ROLE", help="who reads: a role of roles.toml, or a job role such as R8001")
+    who = parser.add_argument_group("who reads (one of them, or both)")
+    who.add_argument("--token", type=Path, metavar="FILE", help="a file with a token")
+    who.add_argument(
+        "--role",
+        metavar="ROLE",
+        help="a role of roles.toml, or a job role such as R8001; counts instead of the token's",
+    )
     reader = parser.add_argument_group("the reader")
     reader.add_argument("--purpose", metavar="CODE", help="v3-ActReason: TREAT, ETREAT, BTG ... (default: TREAT)")
     reader.add_argument("--relationship", choices=RELATIONSHIPS, help="with the patient (default: encounter)")
@@ -98,6 +105,7 @@ def _explain(actions: Any) -> None:
         ("general", "the objection is about no single organisation"),
         ("recorder", "they recorded it"),
         ("same-organisation", "they work where it was recorded"),
+        ("named", "it is to them that the patient objects"),
     ):
         officer.add_argument(f"--{flag}", action="store_true", help=words)
     _with_set(parser)
@@ -129,6 +137,8 @@ def _show(actions: Any) -> None:
     With --unmapped: what sample records hold of which no table speaks, so that their type alone decides: types, code
     systems and profiles, each with its count; no code and no value of a record. FILES are JSON: Bundles or resources of
     FHIR R4 or STU3; a folder stands for the *.json in it. Records of real patients are better left where they are.
+    A file that can't be read is named and skipped. Exit codes: 0 shown, whatever was found; 1 a file was skipped, or
+    there was no FHIR resource in any; 2 bad usage, or policies that can't be read.
     """
     parser = add_command(
         actions,
@@ -152,6 +162,26 @@ def _show(actions: Any) -> None:
         default="text",
         help="how it is printed (default: %(default)s)",
     )
+
+
+def _copy(actions: Any) -> None:
+    more = """
+    Copies what a board may edit, out of the package: tables, policies, scenarios, safety case and their README; nothing
+    of the program. Then name the folder in broker.toml, run broker config check, and keep it under version control:
+
+      [policies]
+      directory = "DIR"
+
+    Exit codes: 0 copied, 2 DIR is there already with something in it, or can't be written.
+    """
+    parser = add_command(
+        actions,
+        "copy",
+        "Copy the policies of the package into a folder, for a board that writes its own.",
+        more,
+        module="broker.cli.copying",
+    )
+    parser.add_argument("into", type=Path, metavar="DIR", help="a folder that is not there yet, or is empty")
 
 
 def _refset(actions: Any) -> None:

@@ -99,8 +99,8 @@ class Closure:
         else:
             self.out.add(target)
 
-    def spread(self) -> Generator[None, None, None]:
-        """Follow the edges from all that is out until nothing more follows."""
+    def spread(self, alone: Collection[str] = ()) -> Generator[None, None, None]:
+        """Follow the edges from all that is out until nothing more follows: from what is of a type `alone`, nothing."""
         if not self.out:
             return
         follows: dict[_Node, list[_Node]] = defaultdict(list)
@@ -109,6 +109,8 @@ class Closure:
         for target in self._items:
             if target[0] in self._tables.severed and target not in self.out:
                 follows.pop(target, None)
+        for node in [one for one in follows if one[0] in alone]:
+            del follows[node]
         for node in (yield from _reached(self.out, follows)):
             if len(node) != _TARGET or node in self.out:
                 continue

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -18,14 +18,14 @@ from broker.lookup.judging.judged import Judged, failed_row, refused, timed
 from broker.lookup.judging.reading import Item, let_go, read
 from broker.lookup.judging.refusals import NOT_LOOKED_UP, Refusal, find_refusal, is_unknown
 from broker.lookup.judging.release import Origin, release
-from broker.lookup.judging.screen import Scope, Screened, screen
+from broker.lookup.judging.screen import Scope, Screened, Seen, screen
 from broker.lookup.judging.whose import NoBirthDate, WrongPatient, digits_of, numbers_of
 from broker.lookup.pace import paced
 from broker.lookup.plan import Ask
 from broker.lookup.rows import RUNS_EXCLUDED, STATUS_OF, category_row, row_status, worst
 from broker.lookup.values import CategoryRow, Row, Status
 from policies import Policies
-from policies.values import Asked, Objection, Reader, Reason, Sight
+from policies.values import Asked, Decision, Objection, Reader, Reason, Sight
 
 __all__ = ["Judge", "Judged"]
 
@@ -33,9 +33,6 @@ _MOST_LACKING = 1_000
 """References read to judge one source; more than that come from a source that refers to what it does not have."""
 
 _Question = tuple[str, frozenset[str]]
-_HELD_BACK = frozenset({Reason.LABEL, Reason.OBJECTION})
-"""Why something is kept from a reader who sees its category otherwise: with it goes what would show it."""
-
 MoreReader = Callable[[Sequence[str]], Awaitable[Further]]
 
 
@@ -119,19 +116,22 @@ class Judge:
             return replace(judged, wrong_patient=True, wrong_birth_date=wrong.birth_date, encounters=foreign)
         except NoBirthDate:
             return self._whole(ask, answer, Status.MALFORMED, "its Patient has no date of birth")
-        if labels and _is_restricted(guarded.patients, self.policies):
+        patients = _patients(items, guarded)
+        if labels and _is_restricted(patients, self.policies):
             hiding = Hiding.PLACES
         if lost is not None or answer.not_found:
             # What came before it was cut, or before it was said that there is nothing, can't be judged whole.
             screened, unread = Screened(), []
         encounters = _encounters(guarded) if own else {}
         judged = await self._release(ask, answer, guarded, screened, hiding, unreadable, lost, len(unread))
-        if not (own or answer.not_found or lost) and is_unknown(answer.findings, self.policies.tables.dissent):
+        heard = own or answer.not_found or not is_unknown(answer.findings, self.policies.tables.dissent)
+        if not heard and lost is None:
             judged = replace(judged, row=replace(judged.row, notes=(*judged.row.notes, NOT_LOOKED_UP)))
         judged = replace(
             judged,
-            numbers=self._other_numbers(items, guarded),
+            numbers=self._other_numbers(patients),
             dissent=refusal.dissent,
+            heard=heard,
             third_party=refusal.third_party,
             encounters=encounters,
         )
@@ -145,12 +145,12 @@ class Judge:
 
     async def _refusal(self, guarded: Guarded, copies: Sequence[Item]) -> Refusal:
         """What the record says of being shared: of two copies of one resource, each may say it."""
-        return await paced(find_refusal(chain(guarded.items, copies), self.policies.tables.dissent))
+        unclear = frozenset(guarded.unusable)
+        clear = chain(guarded.items, (one for one in copies if one not in unclear))
+        return await paced(find_refusal(clear, self.policies.tables.dissent, self.today, guarded.unusable))
 
-    def _other_numbers(self, items: Sequence[Item], guarded: Guarded) -> frozenset[str]:
-        """The NHS numbers that the source's Patients of this patient, copies too, have beside the identity set."""
-        theirs = {patient.id for patient in guarded.patients}
-        patients = (item for item in items if item.type == "Patient" and item.id in theirs)
+    def _other_numbers(self, patients: Iterable[Item]) -> frozenset[str]:
+        """The NHS numbers that the source's Patients of this patient have beside the identity set."""
         stated = {digits_of(one) for patient in patients for one in numbers_of(patient.data)}
         return frozenset(stated.difference(self.identity.numbers))
 
@@ -167,21 +167,24 @@ class Judge:
         tables, see = self.policies.tables, partial(self._see, {} if own else self.objected)
         return await paced(screen(guarded, tables, scope, see, final=final, unread=unread, copies=copies))
 
-    def _see(
-        self, objected: Mapping[str, Objection], questions: frozenset[_Question]
-    ) -> Mapping[_Question, Sight | None]:
-        asked: list[_Question | Asked] = list(questions)
+    def _see(self, objected: Mapping[str, Objection], questions: frozenset[_Question]) -> Mapping[_Question, Seen]:
+        """Decide them: where the patient objects, as if they did not; then, of what would be seen, as they do."""
+        seen = self._decide(dict.fromkeys(questions, Objection.NONE))
         if objected:
-            asked = [Asked(category, labels, objected.get(category, Objection.NONE)) for category, labels in questions]
+            seen |= self._decide({
+                one: objected[one[0]]
+                for one in questions
+                if one[0] in objected and seen[one] not in {Sight.WITHHOLD, None}
+            })
+        return seen
+
+    def _decide(self, questions: Mapping[_Question, Objection]) -> dict[_Question, Seen]:
+        asked: list[_Question | Asked] = [
+            question if objection is Objection.NONE else Asked(*question, objection)
+            for question, objection in questions.items()
+        ]
         decisions = self.policies.may_see(self.reader, asked)
-        return {
-            question: decision.sight
-            if decision.permitted
-            else Sight.WITHHOLD
-            if decision.reason in _HELD_BACK
-            else None
-            for question, decision in zip(questions, decisions, strict=True)
-        }
+        return {question: _seen(decision) for question, decision in zip(questions, decisions, strict=True)}
 
     def _scope(self, ask: Ask, answer: Answer) -> tuple[Scope, Status | None]:
         """What is screened for; and where nothing may be released, because what decides is not whole, the status."""
@@ -322,6 +325,15 @@ class Judge:
         return Judged(row=failed_row(ask, status, answer, (note,)))
 
 
+def _seen(decision: Decision) -> Seen:
+    """What is kept from a reader who sees its category otherwise is kept with what would show it."""
+    if decision.permitted:
+        return decision.sight
+    if decision.reason is Reason.OBJECTION:
+        return Reason.OBJECTION
+    return Sight.WITHHOLD if decision.reason is Reason.LABEL else None
+
+
 def _encounters(guarded: Guarded) -> dict[str, str | None]:
     """The status of each encounter, by id."""
     return {item.id: str(item.data.get("status")) for item in guarded.items if item.type == "Encounter"}
@@ -357,6 +369,12 @@ def _copies(items: Sequence[Item], guarded: Guarded) -> Generator[None, None, li
         if kept.get((item.type, item.id), item) is not item:
             copies.append(item)
     return copies
+
+
+def _patients(items: Iterable[Item], guarded: Guarded) -> list[Item]:
+    """The source's Patients of this patient, copies too: they may differ in what matters."""
+    theirs = {patient.id for patient in guarded.patients}
+    return [item for item in items if item.type == "Patient" and item.id in theirs]
 
 
 def _is_restricted(patients: Sequence[Item], policies: Policies) -> bool:

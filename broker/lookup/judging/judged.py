@@ -30,6 +30,7 @@ class Judged:
         numbers: NHS numbers on the source's Patients of this patient that are not in the identity set, old ones too:
             the patient may have objected under any of them.
         dissent: its record says that the patient refused sharing there: nothing of the whole organisation is shared.
+        heard: what it says of being shared is known in full; not so of a source that failed.
         third_party: its record says that the patient refused sharing with somebody whom only words name.
         encounters: of the reader's own organisation, id and status of each that it gave; None for one that came in an
             answer about somebody else.
@@ -44,6 +45,7 @@ class Judged:
     wrong_patient: bool = False
     numbers: frozenset[str] = frozenset()
     dissent: bool = False
+    heard: bool = False
     third_party: bool = False
     encounters: Mapping[str, str | None] = field(default_factory=dict)
 

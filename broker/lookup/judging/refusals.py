@@ -1,14 +1,17 @@
 """Did the patient tell this organisation not to share its record? Looked for in the record itself.
 
 An organisation may have been told, and have written it down as a code, without keeping its record back. The latest
-dated of refusal and consent holds, as policies/dissent.toml has it.
+dated of refusal and consent holds, as policies/dissent.toml has it. In doubt a refusal counts and a consent does not: a
+refusal only planned, or of which nothing says whose it is, is honoured; a consent must be the patient's and in force.
 """
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from adapters.findings import Finding
+from broker.lookup.judging.compartment import SUBJECT
 from broker.lookup.judging.guard import PAUSE
 from broker.lookup.judging.reading import Item
 from broker.lookup.rows import STATUS_OF
@@ -23,10 +26,22 @@ NOT_LOOKED_UP = "whether the patient refused sharing here could not be looked up
 _VOID = frozenset({"cancelled", "entered-in-error", "not-done"})
 """Statuses of what was never said (FHIR R4, of Observation, Condition, Consent and Procedure)."""
 
+_IN_FORCE = {
+    "Consent": frozenset({"active"}),
+    "Observation": frozenset({"final", "amended", "corrected"}),
+    "Procedure": frozenset({"completed"}),
+}
+"""The statuses in which a consent counts; a Condition has none, and must not have been found wrong."""
+_FOUND_WRONG = frozenset({"entered-in-error", "refuted"})
+
 _DATES = ("effectiveDateTime", "effectiveInstant", "dateTime", "performedDateTime", "recordedDate", "issued")
 """Where the types that may say it have their one date, first what is nearest to its being said."""
-_PERIODS = ("effectivePeriod", "performedPeriod", "onsetPeriod")
+_PERIODS = ("effectivePeriod", "performedPeriod")
 """Where they may have a period instead: it was said at its start."""
+
+
+_Said = tuple[Coding, str | None]
+"""A code, with the FHIR date or dateTime at which it was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +62,39 @@ def coded(dissents: Dissents, types: Collection[str]) -> Mapping[str, frozenset[
     return {one: dissents.codings for one in dissents.types if one not in types}
 
 
-def find_refusal(items: Iterable[Item], dissents: Dissents) -> Generator[None, None, Refusal]:
-    """What the resources of this patient at one source say of sharing them, pausing between them."""
+def find_refusal(
+    items: Iterable[Item], dissents: Dissents, today: date, unclear: Iterable[Item] = ()
+) -> Generator[None, None, Refusal]:
+    """What one source says of sharing this patient's record, pausing between resources.
+
+    Args:
+        items: of this patient. What is contained in them may refuse, and consents to nothing.
+        dissents: the codes.
+        today: for consents.
+        unclear: what came with them and does not say whose it is: it may refuse too, unless words name somebody else.
+    """
+    said = yield from _said(items, dissents, sure=True)
+    said += yield from _said(unclear, dissents, sure=False)
+    third_party = any(coding in dissents.referred for coding, _ in said)
+    return Refusal(dissent=dissents.standing(said, today) == "refused", third_party=third_party)
+
+
+def _said(items: Iterable[Item], dissents: Dissents, *, sure: bool) -> Generator[None, None, list[_Said]]:
+    """The codes that count, each with its date."""
     codings, types = dissents.codings, frozenset(dissents.types)
-    said: list[tuple[Coding, str | None]] = []
+    said: list[_Said] = []
     for n, item in enumerate(items):
         if not n % PAUSE:
             yield
-        if item.type in types and not codings.isdisjoint(item.codes) and not _is_void(item.data):
-            when = _date_of(item.data)
-            said.extend((coding, when) for coding in _codes_of(item.data) if coding in codings)
-    third_party = any(coding in dissents.referred for coding, _ in said)
-    return Refusal(dissent=dissents.standing(said) == "refused", third_party=third_party)
+        data = item.data
+        if (item.type in types or "contained" in data) and not codings.isdisjoint(item.codes):
+            parts = [(data, sure), *((inner, False) for inner in data.get("contained", ()))]
+            for part, certain in parts:
+                if part["resourceType"] in types and not _is_void(part) and (certain or _may_be_theirs(part)):
+                    counted = codings if certain and _is_in_force(part) else codings - dissents.given
+                    when = _date_of(part)
+                    said.extend((coding, when) for coding in _codes_of(part) if coding in counted)
+    return said
 
 
 def is_unknown(findings: Mapping[str, Finding], dissents: Dissents) -> bool:
@@ -71,19 +107,42 @@ def _is_void(data: Mapping[str, Any]) -> bool:
     return not _VOID.isdisjoint(one for one in (data.get("status"), *verified) if isinstance(one, str))
 
 
+def _is_in_force(data: Mapping[str, Any]) -> bool:
+    """Whether a consent that this says would count; of a type of which nothing is known here, none does."""
+    kind = data["resourceType"]
+    if kind == "Condition":
+        return _FOUND_WRONG.isdisjoint(code for _, code in _codings_in(data.get("verificationStatus")))
+    if str(data.get("status")) not in _IN_FORCE.get(kind, ()):
+        return False
+    return kind != "Consent" or all(rule.get("type") != "deny" for rule in _rules_of(data))
+
+
+def _may_be_theirs(data: Mapping[str, Any]) -> bool:
+    """Whether it came with the patient's and names nobody else: one who is named in words alone is somebody else."""
+    stated = data.get(SUBJECT.get(data["resourceType"], "subject"))
+    return not (isinstance(stated, dict) and stated) or not {"reference", "identifier"}.isdisjoint(stated)
+
+
 def _codes_of(data: Mapping[str, Any]) -> Iterator[Coding]:
-    """What the resource is: of a Consent, what it is about and, however deep, what its rules are for."""
+    """What the resource is: of an Observation, what was found too; of a Consent, what it and its rules are about."""
     yield from _codings_in(data.get("code"))
+    yield from _codings_in(data.get("valueCodeableConcept"))
     if data["resourceType"] == "Consent":
         yield from _codings_in(data.get("category"))
-        rules = [data.get("provision")]
-        while rules:
-            rule = rules.pop()
-            if isinstance(rule, list):
-                rules.extend(rule)
-            elif isinstance(rule, dict):
-                yield from _codings_in(rule.get("code"))
-                rules.append(rule.get("provision"))
+        for rule in _rules_of(data):
+            yield from _codings_in(rule.get("code"))
+
+
+def _rules_of(consent: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rules of a Consent, however deep."""
+    rules = [consent.get("provision")]
+    while rules:
+        rule = rules.pop()
+        if isinstance(rule, list):
+            rules.extend(rule)
+        elif isinstance(rule, dict):
+            yield rule
+            rules.append(rule.get("provision"))
 
 
 def _codings_in(concepts: Any) -> Iterator[Coding]:

@@ -1,29 +1,36 @@
 """What may be released of what is this patient's, and what must not be told apart from nothing being there.
 
 In this order: what the law and the promise keep out, with all that would show it (closure); what a label keeps from
-this role, with the same closure; what the role may not see. Pure: what it lacks to judge it names, the service reads
-that once, and it judges again. Counts, links and contradictions are made from what is left, never from what came.
+this role, with the same closure; what the patient objects to, with less of it; what the role may not see. Pure: what it
+lacks to judge it names, the service reads that once, and it judges again. Counts, links and contradictions are made
+from what is left, never from what came.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from broker.lookup.judging.closure import Closure, key_of, objects_of
 from broker.lookup.judging.guard import PAUSE, Guarded
 from broker.lookup.judging.reading import Item
 from broker.lookup.judging.targets import Target
 from policies.tables import Tables
-from policies.values import Coding, Sight
+from policies.values import Coding, Reason, Sight
 
-__all__ = ["Kept", "Scope", "Screened", "screen"]
+__all__ = ["Kept", "Scope", "Screened", "Seen", "screen"]
 
 _ASKED = 32
 """Questions put to the policies at once: each costs tens of microseconds."""
 
-See = Callable[[frozenset[tuple[str, frozenset[str]]]], Mapping[tuple[str, frozenset[str]], Sight | None]]
-"""Asks the policies about (category, labels): how it may be shown, or None where the role may not see the category."""
+Seen = Sight | Literal[Reason.OBJECTION] | None
+"""How an item may be shown: withheld is what a label keeps back, None what the role may not see in that category."""
+
+See = Callable[[frozenset[tuple[str, frozenset[str]]]], Mapping[tuple[str, frozenset[str]], Seen]]
+"""Asks the policies about (category, labels)."""
+
+_ATTENDANCES = frozenset({"Encounter", "EpisodeOfCare"})
+"""What else was found and done when somebody was seen refers to these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +141,7 @@ def screen(
     yield from kinds.decide(see)
 
     hidden: set[Target] = set()
-    if any(kind.labelled or kind.barred for kind in kinds.met):
+    if any(kind.labelled or kind.objected or kind.barred for kind in kinds.met):
         labelled = Closure(
             guarded, tables, scope.excluded, runs_excluded=scope.runs_excluded, final=True, copies=copies
         )
@@ -161,18 +168,30 @@ def screen(
 def _hide(
     told: Sequence[tuple[Item, "_Kind"]], labelled: Closure, screened: Screened
 ) -> Generator[None, None, set[Target]]:
-    """What this role may not see, with what goes with what a label keeps from it; `screened` holds it back."""
+    """What this role may not see, with what goes with what is kept from it; `screened` holds it back.
+
+    With what a label or an objection keeps from it goes what would show it: with an illness its medicine. But an
+    attendance goes by itself where it is the patient who objects, or where it only goes along with what they object
+    to: a label says that a visit was of a kind that must not show, and so what was found there; who objects to showing
+    that they were seen, or where, does not object to their allergies, which are judged by what they are themselves.
+    """
     hidden: set[Target] = set()
+    objected: set[Target] = set()
     for n, (item, kind) in enumerate(told):
         if not n % PAUSE:
             yield
         if kind.labelled:
             labelled.out.add((item.type, item.id))
+        elif kind.objected:
+            objected.add((item.type, item.id))
         elif kind.barred:
             hidden.add((item.type, item.id))
             screened.hold_back(item, kind.known)
-    if labelled.out:
+    if labelled.out or objected:
         yield from labelled.spread()
+        if objected:
+            labelled.out |= objected
+            yield from labelled.spread(alone=_ATTENDANCES)
         yield from labelled.apply()
         for item, kind in told:
             if (item.type, item.id) in labelled.out:
@@ -190,27 +209,30 @@ class _Kind:
         names: every category.
         labels: as the board's table names them.
         labelled: a label keeps it from this role; what it shows follows it.
+        objected: the patient objects to one of its categories; what it shows follows it, except of an attendance.
         barred: the role may not see one of its categories; it is left out by itself.
         known: categories of which the role may know that something is held back.
         counted: the asked categories in which it is given.
     """
 
-    __slots__ = ("barred", "counted", "known", "labelled", "labels", "names", "type")
+    __slots__ = ("barred", "counted", "known", "labelled", "labels", "names", "objected", "type")
 
     def __init__(self, type_: str, names: frozenset[str], labels: frozenset[str]) -> None:
         self.type = type_
         self.names = names
         self.labels = labels
         self.labelled = False
+        self.objected = False
         self.barred = False
         self.known: set[str] = set()
         self.counted: tuple[str, ...] = ()
 
-    def decide(self, sights: Mapping[tuple[str, frozenset[str]], Sight | None], tables: Tables, scope: Scope) -> None:
+    def decide(self, sights: Mapping[tuple[str, frozenset[str]], Seen], tables: Tables, scope: Scope) -> None:
         """Put down what the decisions mean for it."""
         home = tables.home.get(self.type)
         seen = {name: sights[name, self.labels] for name in self.names}
         self.labelled = Sight.WITHHOLD in seen.values()
+        self.objected = Reason.OBJECTION in seen.values()
         self.barred = None in seen.values()
         if scope.types is not None and self.type not in scope.types:
             return  # context, or what a server sent unasked
@@ -270,7 +292,7 @@ class _Kinds:
         """Ask once about every (category, labels), a few at a time, and tell each kind."""
         met = self.met
         questions = list({(name, kind.labels) for kind in met for name in kind.names})
-        sights: dict[tuple[str, frozenset[str]], Sight | None] = {}
+        sights: dict[tuple[str, frozenset[str]], Seen] = {}
         for n in range(0, len(questions), _ASKED):
             yield
             sights.update(see(frozenset(questions[n : n + _ASKED])))

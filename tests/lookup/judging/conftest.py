@@ -101,6 +101,7 @@ class Judging:
         own="G85001",
         objected=(),
         override=False,
+        labels=False,
         **ask,
     ):
         """Judge an answer.
@@ -114,6 +115,7 @@ class Judging:
             own: the reader's own organisation; what is judged is of RJ1.
             objected: categories that the patient objects to being shared.
             override: the reader has broken the glass.
+            labels: the reader is bound by a restriction found at the source.
             ask: of `Judging.ask`.
         """
         reads = []
@@ -143,7 +145,7 @@ class Judging:
             objected=dict.fromkeys(objected, Objection.UPHELD),
         )
         given = self.answer(resources) if answer is None else answer
-        judged = await judge.judge(self.ask(**ask), given, hiding, labels=False, more=more)
+        judged = await judge.judge(self.ask(**ask), given, hiding, labels=labels, more=more)
         by_id = {}
         for entry in judged.entries:
             one = json.loads(entry.content)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.contract import Resource
 from adapters.findings import Finding
+from broker.lookup.judging.hiding import Hiding
 from broker.lookup.rows import RUNS_EXCLUDED
 from broker.lookup.values import Status
 
@@ -260,3 +261,12 @@ async def test_a_mental_health_trusts_team_shows_only_to_roles_that_may_see_ment
     seen = await judging.judge([team, allergy], service="mental-health", role="health-professional", asked=asked)
     assert seen.statuses == {"allergies": "answered", "care-plans": "withheld"}
     assert seen.ids == {("AllergyIntolerance", "nuts")}
+
+
+async def test_a_restriction_on_any_copy_of_the_sources_patient_hides_places(judging):
+    system = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+    copies = [judging.patient(), judging.patient(meta={"security": [{"system": system, "code": "R"}]})]
+    for record in (copies, copies[::-1], copies[1:]):
+        assert (await judging.judge(record, labels=True)).judged.hiding is Hiding.PLACES
+        assert (await judging.judge(record)).judged.hiding is Hiding.NOTHING
+    assert (await judging.judge(copies[:1], labels=True)).judged.hiding is Hiding.NOTHING

@@ -55,6 +55,47 @@ async def test_it_is_judged_on_what_exclusions_leave_so_that_it_shows_none(judgi
     assert seen.statuses["mental-health"] == seen.statuses["problems"] == "no-record-found"
 
 
+VERY_RESTRICTED = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}]}
+FOUND_THERE = [
+    make("Encounter", "visit", episodeOfCare=[ref("EpisodeOfCare/stay")], appointment=[ref("Appointment/booked")]),
+    make("EpisodeOfCare", "stay") | {"patient": PATIENT},
+    make("Appointment", "booked", participant=[{"actor": PATIENT, "status": "accepted"}]),
+    make("AllergyIntolerance", "nuts", code=ASTHMA, encounter=ref("Encounter/visit"), note=[{"text": "anaphylaxis"}]),
+    make("Condition", "asthma", code=ASTHMA, encounter=ref("Encounter/visit")),
+    make("MedicationRequest", "inhaler", medicationCodeableConcept=ASTHMA, encounter=ref("Encounter/visit")),
+    make("Observation", "peak-flow", status="final", code=ASTHMA, encounter=ref("Encounter/visit")),
+]
+
+
+@pytest.mark.parametrize(
+    ("objected", "service", "gone"),
+    [
+        ("encounters", "acute", {"visit", "stay"}),
+        ("appointments", "acute", {"booked", "visit"}),
+        ("mental-health", "mental-health", {"visit", "stay", "booked", "asthma"}),
+    ],
+)
+async def test_what_was_found_at_an_attendance_that_is_objected_to_is_judged_by_itself(
+    judging, objected, service, gone
+):
+    """Nobody loses an allergy for not wanting it shown that they were seen."""
+    seen = await judging.judge(FOUND_THERE, objected=[objected], service=service)
+    assert {one["id"] for one in FOUND_THERE} - seen.by_id.keys() == gone
+    assert seen.by_id["nuts"]["note"] == [{"text": "anaphylaxis"}]
+    for one in seen.by_id.values():
+        assert "encounter" not in one
+        assert "episodeOfCare" not in one
+
+
+async def test_a_label_on_an_attendance_takes_what_was_found_there_whatever_is_objected_to(judging):
+    labelled = [FOUND_THERE[0] | {"meta": VERY_RESTRICTED}, *FOUND_THERE[1:]]
+    for objected in ([], ["encounters"], ["encounters", "appointments"]):
+        seen = await judging.judge(labelled, objected=objected, role="nurse")
+        assert not seen.by_id.keys() & {"visit", "booked", "asthma", "inhaler", "peak-flow"}
+        assert "note" not in seen.by_id["nuts"]
+        assert "peak-flow" in (await judging.judge(FOUND_THERE, objected=objected, role="nurse")).by_id
+
+
 @pytest.mark.parametrize("more", [{"own": "RJ1"}, {"override": True}])
 async def test_the_readers_own_record_and_an_override_are_not_bound_by_it(judging, more):
     seen = await judging.judge(RECORD, objected=["mental-health", "medications"], **more)

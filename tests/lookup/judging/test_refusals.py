@@ -180,6 +180,75 @@ async def test_a_problem_in_the_list_may_say_it_and_be_refuted(judging):
     assert not (await judging.judge([in_error])).judged.dissent
 
 
+VERIFIED = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+
+
+def consent(code, when="2024-01-01", **more):
+    return {"resourceType": "Consent", "id": "x", "status": "active", "patient": PATIENT, "dateTime": when} | (
+        {"category": [concept(code)]} | more
+    )
+
+
+def done(code, **more):
+    return {"resourceType": "Procedure", "id": "x", "subject": PATIENT, "performedDateTime": "2024-01-01"} | (
+        {"code": concept(code)} | more
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(consent(GIVEN, status=status) for status in ("rejected", "draft", "proposed", "inactive", None, ["active"])),
+        consent(GIVEN, provision={"type": "deny"}),
+        consent("1", provision={"type": "permit", "provision": [{"type": "deny", "code": [concept(GIVEN)]}]}),
+        *(said(GIVEN, "2024-01-01", id_="x", status=status) for status in ("unknown", "registered", "preliminary")),
+        *(done(GIVEN, status=status) for status in ("preparation", "in-progress", "stopped", "unknown")),
+        problem("x", code=concept(GIVEN), recordedDate="2024-01-01", verificationStatus=concept("refuted", VERIFIED)),
+        problem("x", code=concept(GIVEN), onsetPeriod={"start": "2024-01-01"}),
+        said(GIVEN, "2027-01-01", id_="x"),
+        said(GIVEN, "2024-01-01", id_="x", subject=None),
+        said("1", "2024-01-01", id_="x", contained=[said(GIVEN, "2024-01-01")]),
+    ],
+)
+async def test_a_consent_counts_only_if_it_is_the_patients_and_in_force(judging, given):
+    assert (await judging.judge([said(REFUSED), given])).judged.dissent
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        consent(GIVEN),
+        consent("1", provision={"type": "permit", "code": [concept(GIVEN)]}),
+        said(GIVEN, "2024-01-01", id_="x", status="amended"),
+        said("1", "2024-01-01", id_="x", valueCodeableConcept=concept(GIVEN)),
+        done(GIVEN, status="completed"),
+        problem("x", code=concept(GIVEN), recordedDate="2024-01-01"),
+    ],
+)
+async def test_a_consent_in_force_ends_a_refusal_before_it(judging, given):
+    assert not (await judging.judge([said(REFUSED), given])).judged.dissent
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        said(REFUSED, subject=None),
+        said(REFUSED, subject={}),
+        consent(REFUSED, patient=None),
+        consent(REFUSED, status="draft", provision={"type": "deny"}),
+        said("1", valueCodeableConcept=concept(REFUSED)),
+        said("1", contained=[said(REFUSED)]),
+        said("1", contained=[said(REFUSED, subject=None)]),
+        problem(contained=[consent(REFUSED)]),
+        said(REFUSED, "2099-01-01", status="registered"),
+    ],
+)
+async def test_a_refusal_counts_wherever_it_stands_in_what_came_of_this_patient(judging, refusal):
+    seen = await judging.judge([problem("other"), refusal])
+    assert seen.judged.dissent
+    assert not seen.judged.entries
+
+
 async def test_of_two_copies_of_one_resource_each_may_say_it(judging):
     copies = [problem(), problem(code=concept(REFUSED))]
     for given in (copies, copies[::-1]):
@@ -207,6 +276,7 @@ async def test_a_refusal_that_could_not_be_looked_for_is_said_on_the_row(judging
     seen = await judging.judge(answer=judging.answer([problem()], findings=findings))
     assert seen.row.notes == (NOT_LOOKED_UP,)
     assert seen.statuses["problems"] == "answered"
+    assert not seen.judged.heard
     own = await judging.judge(answer=judging.answer([problem()], findings=findings), own="RJ1")
     assert own.row.notes == ()
 
@@ -216,6 +286,18 @@ async def test_a_source_that_failed_as_a_whole_says_only_that(judging):
     assert NOT_LOOKED_UP not in seen.row.notes
     unknown = await judging.judge(answer=judging.answer([], findings={}, not_found=True))
     assert NOT_LOOKED_UP not in unknown.row.notes
+
+
+async def test_a_source_asked_for_nothing_else_is_heard_and_gives_nothing(judging):
+    findings = dict.fromkeys(judging.tables.dissent.types, Finding.ANSWERED)
+    for record, dissent in (([problem()], False), ([problem(), said(REFUSED)], True)):
+        seen = await judging.judge(answer=judging.answer(record, findings=findings), asked=())
+        assert (seen.judged.heard, seen.judged.dissent) == (True, dissent)
+        assert not seen.judged.entries
+    unknown = judging.answer([], findings={}, not_found=True)
+    assert (await judging.judge(answer=unknown, asked=())).judged.heard
+    failed = judging.answer([], findings={}, failure=Status.TIMED_OUT)
+    assert not (await judging.judge(answer=failed, asked=())).judged.heard
 
 
 async def test_a_refusal_in_what_came_of_a_source_that_was_cut_is_heeded(judging):
