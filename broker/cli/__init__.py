@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from broker.cli.outcome import Stopped
+from broker.cli.outcome import Stopped, plain
 from broker.cli.parser import make_parser
 from broker.errors import ConfigurationError
 
@@ -29,5 +29,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(problem: str, code: int) -> int:
-    sys.stderr.write(f"broker: {' '.join(problem.split())}\n")
+    sys.stderr.write(f"broker: {plain(' '.join(problem.split()))}\n")
     return code

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker import settings
-from broker.cli.outcome import HOLDS, HOLDS_NOT, USAGE, Stopped, show
+from broker.cli.outcome import HOLDS, HOLDS_NOT, USAGE, Stopped, plain, show
 from broker.clock import london_today
 from broker.errors import ConfigurationError
 from broker.settings import Settings
@@ -182,6 +182,6 @@ def _unmapped_text(found: Unmapped, tables: Tables, files: int, skipped: Mapping
     lines += [f"{kind}: {number}, not asked for: {tables.unasked[kind]}" for kind, number in found.unasked.items()]
     among = f"{files} file{'' if files == 1 else 's'}" + (f", {len(skipped)} of them skipped" if skipped else "")
     if not found.resources:
-        return "\n".join([*lines, f"no FHIR resource in {among}: nothing was judged"])
+        return "\n".join([*map(plain, lines), f"no FHIR resource in {among}: nothing was judged"])
     nothing = "the tables speak of all that is in them" if found.nothing else "for the rest the tables speak"
-    return "\n".join([*lines, f"{found.resources} resources in {among}: {nothing}"])
+    return "\n".join([*map(plain, lines), f"{found.resources} resources in {among}: {nothing}"])

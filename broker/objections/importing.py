@@ -30,6 +30,9 @@ _NOT_CARRIED_OVER: Final = MappingProxyType({
 
 ORIGINS: Final = (*CARRIED_OVER, *_NOT_CARRIED_OVER)
 
+_NO_REVIEW: Final = (
+    "; asked by a parent, and nobody is told to look at it again at 16: birth_date is missing, or is no child's"
+)
 
 BATCH: Final = 500
 """Rows in one transaction: what a broker that serves at the same time waits for, and what a cut costs."""
@@ -89,15 +92,16 @@ async def import_sheet(
         named = [_named(each, keys) for each in judged if isinstance(each, ImportedObjection)]
         results = iter(await put(named) if named else ())
         for line, each in zip(batch, judged, strict=True):
-            tell(line, each if isinstance(each, Fate) else _fate(next(results)))
+            tell(line, each if isinstance(each, Fate) else _fate(each, next(results)))
 
 
-def _fate(result: ImportResult) -> Fate:
+def _fate(objection: ImportedObjection, result: ImportResult) -> Fate:
     if result.problem or not result.id:
         problem = result.problem or "the register did not take it"
         return Fate(Outcome.TO_WORK_LIST, problem.replace(": see /about.", "."))  # whoever reads this has no browser
     if result.new:
-        return Fate(Outcome.IMPORTED, "put down as upheld", result.id)
+        unseen = objection.asked_by == "parent" and objection.review_on is None
+        return Fate(Outcome.IMPORTED, f"put down as upheld{_NO_REVIEW if unseen else ''}", result.id)
     return Fate(Outcome.ALREADY_THERE, "imported before", result.id)
 
 

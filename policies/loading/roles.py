@@ -1,5 +1,6 @@
 """Reads roles.toml and labels.toml: who sees what, and what a label means for whom."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from policies.loading.rows import Systems, unique
@@ -15,6 +16,10 @@ OPERATOR_ROLES = "urn:care-record-broker:role"
 """The code system of roles that no national job role stands for: those whom the broker's operator employs."""
 
 
+_JOB_ROLE = re.compile(r"R[0-9]{4}")
+"""As the national RBAC writes them. Scenarios name roles, not codes, so that none would notice one that matches nobody."""
+
+
 def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict[str, Role]:
     """roles.toml."""
     document.only(["role"])
@@ -23,6 +28,9 @@ def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict
     taken: dict[str, str] = {}
     for name, row in unique(document.rows("role")):
         codes, own = row.meanings("job_roles"), row.meanings("operator_roles")
+        for code in codes:
+            if not _JOB_ROLE.fullmatch(code):
+                raise row.fault(f"{code} is no job role: write R and four digits, such as R8000", code)
         for code in (*codes, *own):
             if code in taken:
                 raise row.fault(f"job role {code} is already {taken[code]}: one role for each", code)

@@ -300,3 +300,10 @@ def test_on_a_terminal_it_says_how_far_it_is(file, config, guardian):
     os.close(ours)
     assert done.returncode == 0, said
     assert "rows, 100 % of the file" in said
+
+
+def test_a_parents_row_without_a_childs_birth_date_says_that_nobody_will_look_again(file, imported):
+    rows = (f"{PATIENTS[0]},2020-01-31,parent,", f"{PATIENTS[1]},2020-01-31,parent,2018-05-05")
+    said, report, _ = imported(file("nhs_number,date,asked_by,birth_date", *rows), "--origin", "connectcare")
+    assert _counts(said) == [2, 0, 0, 0]
+    assert ["look at it again at 16" in row["reason"] for row in report] == [True, False]

@@ -92,6 +92,13 @@ def test_a_code_of_the_brokers_own_stands_for_one_role(board, edit):
     assert abs(caught.value.line - line) <= 8
 
 
+@pytest.mark.parametrize("written", ["r8000", "R80O0", "R800", "S8000"])
+def test_a_job_role_that_would_match_nobody_is_refused(board, edit, written):
+    edit("roles.toml", "R8000", written)
+    with pytest.raises(PolicyError, match=f"{written} is no job role"):
+        Policies.load(board)
+
+
 def test_a_role_that_sees_nothing_sees_nothing_whatever_its_labels(board):
     file = board / "roles.toml"
     text = re.sub(r"^sees = .*$", "sees = []", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
