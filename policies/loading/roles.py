@@ -17,7 +17,7 @@ OPERATOR_ROLES = "urn:care-record-broker:role"
 
 
 _JOB_ROLE = re.compile(r"R[0-9]{4}")
-"""As the national RBAC writes them. Scenarios name roles, not codes, so that none would notice one that matches nobody."""
+"""As the national RBAC writes them. Scenarios name roles, not codes: none would notice one that matches nobody."""
 
 
 def load_roles(document: Document, groups: Mapping[str, frozenset[str]]) -> dict[str, Role]:
