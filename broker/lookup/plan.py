@@ -1,6 +1,6 @@
 """Who is asked for what? Decide first, ask second: an organisation that may not answer is not asked."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -14,8 +14,9 @@ from broker.errors import (
     RoleNotPermitted,
 )
 from broker.identity import Person
-from broker.lookup.rows import DEFINITE, in_order, worst
-from broker.lookup.values import CategoryRow, Query, Row, Status
+from broker.lookup.planned import identity_row, practice_row, row_of, types_of_row, waiting
+from broker.lookup.rows import in_order
+from broker.lookup.values import Query, Row, Status
 from broker.objections.stance import FORBIDDING, Stance
 from broker.registry import Organisation, RegisteredSource, Registry
 from policies import Policies
@@ -127,7 +128,7 @@ class Plan:
 
     def started(self) -> tuple[Row, ...]:
         """Every row as a stream begins: where the patient objects to some sharing, no row tells to what."""
-        return tuple(_waiting(row) if row.source in self.barred else row for row in self.rows())
+        return tuple(waiting(row) if row.source in self.barred else row for row in self.rows())
 
 
 def permit(
@@ -228,7 +229,7 @@ def make_plan(
         raise OwnRecord
     own = caller.requester.organisation
     practice = person.practice or caller.registered_practice
-    organisations, practice_row = _in_scope(registry, practice, person, practices_if_unknown)
+    organisations, no_practice = _in_scope(registry, practice, person, practices_if_unknown)
     states = [
         SourceState(agreement=one.in_date(today), own=one.ods_code == own, objection=stance.towards(one.ods_code))
         for one in organisations
@@ -254,16 +255,16 @@ def make_plan(
             objects = decision.reason is Reason.OBJECTION and not objection
             if not (decision.permitted or objects):
                 out = _not_asked(decision, objection=objection and organisation.ods_code != own)
-                settled.append(_settled(organisation, registered, names, out))
+                settled.append(row_of(organisation, registered, names, out))
                 continue
             of_another = _OF_THE_PATIENT if registered.name != origin else frozenset()
             asked = tuple(name for name in names if name in offered - of_another)
             if objects and asked:
                 barred.add(registered.name)
-                settled.append(_settled(organisation, registered, names, Status.WITHHELD))
+                settled.append(row_of(organisation, registered, names, Status.WITHHELD))
                 continue
             row = replace(
-                _row(organisation, registered, names, Status.WAITING), types=_types_of_row(types, asked, policies)
+                row_of(organisation, registered, names, Status.WAITING), types=types_of_row(types, asked, policies)
             )
             if asked:
                 asks.append(
@@ -277,13 +278,13 @@ def make_plan(
                     )
                 )
             else:
-                settled.append(_settled(organisation, registered, names, Status.NOT_PROVIDED))
-    if practice_row:
+                settled.append(row_of(organisation, registered, names, Status.NOT_PROVIDED))
+    if no_practice:
         clinical = tuple(name for name in permission.asked if name not in _OF_THE_PATIENT)
-        settled.append(_practice_row(clinical, Status.WITHHELD if objection else Status.PRACTICE_NOT_ASKED))
+        settled.append(practice_row(clinical, Status.WITHHELD if objection else Status.PRACTICE_NOT_ASKED))
     if person.status is not None:
         speaks_of = permission.asked if identity_speaks else ()
-        settled.append(_identity_row(person, speaks_of, withheld=objection, objected=objected))
+        settled.append(identity_row(person, speaks_of, withheld=objection, objected=objected))
     only = permission.only
     asks = sorted((ask for ask in asks if only is None or ask.name in only), key=lambda ask: ask.name)
     return Plan(
@@ -313,7 +314,7 @@ def _heard(asks: Sequence[Ask], own: str) -> tuple[Ask, ...]:
             registered=registered,
             offered=frozenset(),
             asked=(),
-            row=_row(organisation, registered, (), Status.NOT_PROVIDED),
+            row=row_of(organisation, registered, (), Status.NOT_PROVIDED),
         )
         for organisation in several.values()
         for registered in organisation.sources
@@ -364,14 +365,6 @@ def _categories_of_row(
     return tuple(asked)
 
 
-def _types_of_row(types: Iterable[str], asked: Sequence[str], policies: Policies) -> dict[str, CategoryRow]:
-    """The status of each type before anything came: what no asked category of the source carries is not asked of it."""
-    carried = frozenset().union(*(policies.tables.types_of(name) for name in asked))
-    return {
-        name: CategoryRow(status=Status.WAITING if name in carried else Status.NOT_PROVIDED) for name in sorted(types)
-    }
-
-
 def _offered(organisation: Organisation, registered: RegisteredSource, policies: Policies) -> frozenset[str]:
     """What a source offers: as its manifest says, else all but what only some kinds of service have."""
     if registered.categories is not None:
@@ -383,62 +376,3 @@ def _offered(organisation: Organisation, registered: RegisteredSource, policies:
 def _not_asked(decision: Decision, *, objection: bool) -> Status:
     """What becomes of a source that may not answer."""
     return Status.AGREEMENT_LAPSED if decision.reason is Reason.AGREEMENT_LAPSED and not objection else Status.WITHHELD
-
-
-def _waiting(row: Row) -> Row:
-    waiting = CategoryRow(status=Status.WAITING)
-    return replace(row, status=Status.WAITING, categories=dict.fromkeys(row.categories, waiting))
-
-
-def _row(organisation: Organisation, registered: RegisteredSource, names: Iterable[str], status: Status) -> Row:
-    return Row(
-        source=registered.name,
-        organisation=organisation.ods_code,
-        name=organisation.name,
-        service_type=organisation.service_type,
-        status=status,
-        categories={name: CategoryRow(status=status) for name in names},
-        currency=registered.currency,
-    )
-
-
-def _settled(organisation: Organisation, registered: RegisteredSource, names: Iterable[str], status: Status) -> Row:
-    return _row(organisation, registered, names, status)
-
-
-def _practice_row(names: Iterable[str], status: Status) -> Row:
-    return Row(
-        source=None,
-        organisation=None,
-        name="The patient's GP practice",
-        service_type="gp-practice",
-        status=status,
-        categories={name: CategoryRow(status=status) for name in names},
-    )
-
-
-def _identity_row(person: Person, asked: Sequence[str], *, withheld: bool, objected: Collection[str]) -> Row:
-    """The identity service's row: it was asked whatever the categories; its own status where none of them is its."""
-    own = Status.WITHHELD if withheld else Status(person.status or Status.NOT_PROVIDED)
-    categories: dict[str, CategoryRow] = {}
-    if "demographics" in asked:
-        shown = own is Status.ANSWERED
-        categories["demographics"] = CategoryRow(status=own, resources=int(shown))
-    if "gp-registration" in asked:
-        known = own is Status.ANSWERED and person.practice is not None
-        status = own if known or own is not Status.ANSWERED else Status.NO_RECORD_FOUND
-        categories["gp-registration"] = CategoryRow(status=status, resources=int(known))
-    for name in categories.keys() & objected:
-        if categories[name].status in DEFINITE:
-            categories[name] = CategoryRow(status=Status.WITHHELD)
-    return Row(
-        source="identity",
-        organisation=None,
-        name="Identity service",
-        service_type="identity",
-        status=worst(row.status for row in categories.values()) if categories else own,
-        categories=categories,
-        resources=int(any(row.resources for row in categories.values())),
-        elapsed_ms=person.elapsed_ms,
-        retry_after_s=None if withheld or person.retry_after is None else max(1, round(person.retry_after)),
-    )
