@@ -3,7 +3,7 @@
     BrokerError
     ├── RequestError            400  the request itself is wrong; no source was asked
     │   ├── InvalidRequest · InvalidNhsNumber · InvalidBirthDate · UnknownCategory · UnknownOrganisation
-    │   └── TimeoutTooLong · PatientRequired · NotSupported · NotAvailable
+    │   └── TimeoutTooLong · PatientRequired · NotSupported
     ├── NotAuthenticated        401  every fault of a token or an issuer, in one message
     ├── Forbidden               403
     │   ├── PatientMismatch · RoleNotPermitted · PurposeNotPermitted · RelationshipNeeded
@@ -36,7 +36,6 @@ __all__ = [
     "JournalUnavailable",
     "MethodNotAllowed",
     "NotAuthenticated",
-    "NotAvailable",
     "NotBuilt",
     "NotFound",
     "NotSupported",
@@ -151,12 +150,6 @@ class NotSupported(RequestError):
     """A parameter or form that the broker does not know."""
 
     code = "not-supported"
-
-
-class NotAvailable(RequestError):
-    """Part of the interface, not yet built in this version."""
-
-    code = "not-available"
 
 
 class NotAuthenticated(BrokerError):

@@ -72,7 +72,6 @@ _ISSUE_TYPE: Final[Mapping[str, str]] = {
     "invalid-nhs-number": "value",
     "invalid-birth-date": "value",
     "not-supported": "not-supported",
-    "not-available": "not-supported",
     "not-authenticated": "login",
     "withheld": "suppressed",
     "not-found": "not-found",
